@@ -69,12 +69,17 @@ WORDINGS: dict[str, Wording] = {
         "The message is larger than {limit} octets, the most accepted here",
         "A message larger than {limit} octets was refused. Raise limits.message_size if such mail is wanted.",
     ),
-    "too-many-recipients": Wording("Too many recipients, send the rest in another transaction", "A message had more than {limit} recipients at once."),
+    "too-many-recipients": Wording(
+        "Too many recipients, send the rest in another transaction",
+        "A message had more than {limit} recipients at once.",
+    ),
     "loop": Wording(
         "The message has passed too many servers: a mail loop",
         "A message came round more than {limit} times. An alias or a forward here or elsewhere points back to itself.",
     ),
-    "alias-loop": Wording("The address leads back to itself", "The alias {address} leads back to itself. Change it under Accounts."),
+    "alias-loop": Wording(
+        "The address leads back to itself", "The alias {address} leads back to itself. Change it under Accounts."
+    ),
     "storage-low": Wording(
         "Not enough storage, try again later",
         "The card is nearly full, so new mail is asked to come later. Delete mail or use a larger card.",
@@ -82,5 +87,25 @@ WORDINGS: dict[str, Wording] = {
     "our-fault": Wording(
         "Something went wrong here, try again later",
         "A fault of this server's own: {what}. The sender was asked to try again; nothing was lost.",
+    ),
+    # store
+    "no-such-mailbox": Wording(
+        "There is no mailbox called {mailbox}", "A mail program asked for the mailbox {mailbox}, which does not exist."
+    ),
+    "mailbox-exists": Wording("There is a mailbox called {mailbox} already", "The mailbox {mailbox} exists already."),
+    "mailbox-fixed": Wording(
+        "{mailbox} cannot be deleted or moved there",
+        "A mail program tried to delete {mailbox} or to move it into itself.",
+    ),
+    "no-such-account": Wording("There is no account {address}", "There is no account or alias {address}."),
+    "address-taken": Wording("{address} is taken", "The address {address} is an account or an alias already."),
+    "no-such-message": Wording("That message is gone", "A program asked for a message that is gone ({what})."),
+    "storage-failed": Wording(
+        "Storage failed, try again later",
+        "The card did not keep what was written to it: {what}. Make a backup now and replace the card.",
+    ),
+    "content-damaged": Wording(
+        "That message is damaged and cannot be read",
+        "Message content {blob} does not read back as it was written: the card is failing. Make a backup now.",
     ),
 }

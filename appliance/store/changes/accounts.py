@@ -1,0 +1,116 @@
+"""Adding, changing and removing accounts, aliases and the administrator. All of it durable."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+from ...status.events import AccountsChanged
+from ..accounts import Account, find_account, find_alias, get_account
+from ..mailboxes import list_mailboxes
+from ..refusals import AddressTaken, NoSuchAccount
+from ..transaction import Change, Tx
+from .mailboxes import FIRST_MAILBOXES, insert_mailbox, remove_mailbox
+
+
+def add_account(key: str, password_hash: str, display_name: str = "") -> Change[Account]:
+    """With its first mailboxes, all subscribed. Raises AddressTaken."""
+
+    def change(tx: Tx) -> Account:
+        if find_account(tx.connection, key) or find_alias(tx.connection, key):
+            raise AddressTaken(key)
+        account_id = tx.connection.execute(
+            "INSERT INTO accounts (address, display_name, password_hash, created_at) VALUES (?, ?, ?, ?)",
+            (key, display_name, password_hash, int(time.time())),
+        ).lastrowid
+        assert account_id is not None
+        for name, special_use in FIRST_MAILBOXES:
+            insert_mailbox(tx, account_id, name, special_use)
+            tx.connection.execute("INSERT INTO subscriptions VALUES (?, ?)", (account_id, name))
+        account = get_account(tx.connection, account_id)
+        assert account is not None
+        _tell(tx)
+        return account
+
+    return change
+
+
+def set_password(key: str, password_hash: str) -> Change[None]:
+    """Raises NoSuchAccount."""
+
+    def change(tx: Tx) -> None:
+        if not tx.connection.execute(
+            "UPDATE accounts SET password_hash = ? WHERE address = ?", (password_hash, key)
+        ).rowcount:
+            raise NoSuchAccount(key)
+        _tell(tx)
+
+    return change
+
+
+def remove_account(key: str) -> Change[None]:
+    """With all its mail. Raises NoSuchAccount."""
+
+    def change(tx: Tx) -> None:
+        account = find_account(tx.connection, key)
+        if account is None:
+            raise NoSuchAccount(key)
+        for mailbox in list_mailboxes(tx.connection, account.id):
+            remove_mailbox(tx, mailbox)
+        tx.connection.execute("DELETE FROM subscriptions WHERE account_id = ?", (account.id,))
+        tx.connection.execute("UPDATE queue_messages SET account_id = NULL WHERE account_id = ?", (account.id,))
+        tx.connection.execute("DELETE FROM accounts WHERE id = ?", (account.id,))
+        _tell(tx)
+
+    return change
+
+
+def set_alias(key: str, targets: Sequence[str]) -> Change[None]:
+    """Adds it or changes where it leads. Raises AddressTaken when there is an account of that name."""
+
+    def change(tx: Tx) -> None:
+        if find_account(tx.connection, key):
+            raise AddressTaken(key)
+        tx.connection.execute(
+            "INSERT INTO aliases VALUES (?, ?) ON CONFLICT (address) DO UPDATE SET targets = excluded.targets",
+            (key, json.dumps(list(targets))),
+        )
+        _tell(tx)
+
+    return change
+
+
+def remove_alias(key: str) -> Change[None]:
+    """Raises NoSuchAccount."""
+
+    def change(tx: Tx) -> None:
+        if not tx.connection.execute("DELETE FROM aliases WHERE address = ?", (key,)).rowcount:
+            raise NoSuchAccount(key)
+        _tell(tx)
+
+    return change
+
+
+def set_administrator(password_hash: str, name: str = "admin") -> Change[None]:
+    def change(tx: Tx) -> None:
+        tx.connection.execute(
+            "INSERT INTO administrators VALUES (?, ?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET password_hash = excluded.password_hash",
+            (name, password_hash, int(time.time())),
+        )
+
+    return change
+
+
+def set_setting(key: str, value: str) -> Change[None]:
+    def change(tx: Tx) -> None:
+        tx.connection.execute(
+            "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value)
+        )
+
+    return change
+
+
+def _tell(tx: Tx) -> None:
+    tx.tell(AccountsChanged(at=time.time()))

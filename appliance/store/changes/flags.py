@@ -1,0 +1,69 @@
+"""Changing flags and keywords. Lazy: nobody is told that a flag is safe. RFC 9051 6.4.6."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from ...status.events import MailboxChanged
+from ..flags import SEEN, join_keywords
+from ..messages import FlagRow
+from ..refusals import NoSuchMailbox
+from ..transaction import Change, Tx
+
+
+def store_flags(mailbox_id: int, uids: Sequence[int], mode: str, flags: int, keywords: str) -> Change[list[FlagRow]]:
+    """mode: `+`, `-` or `=`. Returns the rows of `uids` as they are now; those that did not change keep their MODSEQ."""
+
+    def change(tx: Tx) -> list[FlagRow]:
+        row = tx.connection.execute(
+            "SELECT account_id, highest_modseq FROM mailboxes WHERE id = ?", (mailbox_id,)
+        ).fetchone()
+        if row is None:
+            raise NoSuchMailbox("")
+        account_id, modseq = row[0], row[1] + 1
+        now: list[FlagRow] = []
+        changed: list[int] = []
+        unseen = 0
+        for uid in uids:
+            had = tx.connection.execute(
+                "SELECT flags, keywords, modseq FROM messages WHERE mailbox_id = ? AND uid = ?", (mailbox_id, uid)
+            ).fetchone()
+            if had is None:
+                continue
+            to_flags, to_keywords = _combined(had[0], had[1], mode, flags, keywords)
+            if (to_flags, to_keywords) == had[:2]:
+                now.append((uid, *had))
+                continue
+            tx.connection.execute(
+                "UPDATE messages SET flags = ?, keywords = ?, modseq = ? WHERE mailbox_id = ? AND uid = ?",
+                (to_flags, to_keywords, modseq, mailbox_id, uid),
+            )
+            unseen += bool(had[0] & SEEN) - bool(to_flags & SEEN)
+            changed.append(uid)
+            now.append((uid, to_flags, to_keywords, modseq))
+        if changed:
+            tx.connection.execute(
+                "UPDATE mailboxes SET highest_modseq = ?, unseen = unseen + ? WHERE id = ?",
+                (modseq, unseen, mailbox_id),
+            )
+            tx.tell(
+                MailboxChanged(
+                    at=time.time(), account_id=account_id, mailbox_id=mailbox_id, modseq=modseq, flagged=tuple(changed)
+                )
+            )
+        return now
+
+    return change
+
+
+def _combined(had: int, had_keywords: str, mode: str, flags: int, keywords: str) -> tuple[int, str]:
+    match mode:
+        case "+":
+            return had | flags, join_keywords([*had_keywords.split(), *keywords.split()])
+        case "-":
+            gone = {keyword.lower() for keyword in keywords.split()}
+            return had & ~flags, join_keywords(k for k in had_keywords.split() if k.lower() not in gone)
+        case "=":
+            return flags, keywords
+    raise ValueError(mode)

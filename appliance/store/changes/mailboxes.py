@@ -1,0 +1,147 @@
+"""Creating, renaming, deleting and subscribing to mailboxes. RFC 9051 6.3.4-6.3.8."""
+
+from __future__ import annotations
+
+import time
+
+from ...status.events import MailboxListChanged
+from ..mailboxes import INBOX, SEPARATOR, Mailbox, canonical_name, find_mailbox, list_mailboxes
+from ..refusals import MailboxExists, MailboxFixed, NoSuchMailbox
+from ..transaction import Change, Tx
+from .messages import expunge_in, move_in
+
+# What a new account starts with: the names and uses that mail programs look for (RFC 6154).
+FIRST_MAILBOXES = (
+    (INBOX, None),
+    ("Drafts", "\\Drafts"),
+    ("Sent", "\\Sent"),
+    ("Archive", "\\Archive"),
+    ("Junk", "\\Junk"),
+    ("Trash", "\\Trash"),
+)
+
+
+def create_mailbox(account_id: int, name: str, special_use: str | None = None) -> Change[Mailbox]:
+    """Levels above that do not exist are created too (RFC 9051 6.3.4). Raises MailboxExists."""
+
+    def change(tx: Tx) -> Mailbox:
+        wanted = canonical_name(name.rstrip(SEPARATOR))
+        if find_mailbox(tx.connection, account_id, wanted):
+            raise MailboxExists(wanted)
+        levels = wanted.split(SEPARATOR)
+        for depth in range(1, len(levels)):
+            above = SEPARATOR.join(levels[:depth])
+            if not find_mailbox(tx.connection, account_id, above):
+                insert_mailbox(tx, account_id, above, None)
+        insert_mailbox(tx, account_id, wanted, special_use)
+        tx.tell(MailboxListChanged(at=time.time(), account_id=account_id))
+        return _found(tx, account_id, wanted)
+
+    return change
+
+
+def rename_mailbox(account_id: int, old: str, new: str) -> Change[None]:
+    """With the mailboxes below it. Renaming INBOX moves its messages to a new mailbox and leaves it empty
+    (RFC 9051 6.3.6). Raises NoSuchMailbox, MailboxExists, MailboxFixed."""
+
+    def change(tx: Tx) -> None:
+        source, target = canonical_name(old), canonical_name(new.rstrip(SEPARATOR))
+        mailbox = _found(tx, account_id, source)
+        if find_mailbox(tx.connection, account_id, target):
+            raise MailboxExists(target)
+        if target.startswith(source + SEPARATOR) and source != INBOX:
+            raise MailboxFixed(source)
+        levels = target.split(SEPARATOR)
+        for depth in range(1, len(levels)):
+            above = SEPARATOR.join(levels[:depth])
+            if not find_mailbox(tx.connection, account_id, above):
+                insert_mailbox(tx, account_id, above, None)
+        if source == INBOX:
+            insert_mailbox(tx, account_id, target, None)
+            uids = [
+                uid for (uid,) in tx.connection.execute("SELECT uid FROM messages WHERE mailbox_id = ?", (mailbox.id,))
+            ]
+            move_in(tx, mailbox.id, uids, _found(tx, account_id, target).id)
+        else:
+            for each in list_mailboxes(tx.connection, account_id):
+                if each.name == source or each.name.startswith(source + SEPARATOR):
+                    renamed = target + each.name[len(source) :]
+                    tx.connection.execute(
+                        "UPDATE mailboxes SET name = ?, uidvalidity = ? WHERE id = ?",
+                        (renamed, _next_uidvalidity(tx, account_id), each.id),
+                    )
+        tx.tell(MailboxListChanged(at=time.time(), account_id=account_id))
+
+    return change
+
+
+def delete_mailbox(account_id: int, name: str) -> Change[None]:
+    """The mailbox and its messages; mailboxes below it stay. Raises NoSuchMailbox, MailboxFixed."""
+
+    def change(tx: Tx) -> None:
+        mailbox = _found(tx, account_id, canonical_name(name))
+        if mailbox.name == INBOX:
+            raise MailboxFixed(INBOX)
+        remove_mailbox(tx, mailbox)
+        tx.tell(MailboxListChanged(at=time.time(), account_id=account_id))
+
+    return change
+
+
+def subscribe(account_id: int, name: str, on: bool) -> Change[None]:
+    def change(tx: Tx) -> None:
+        verb = (
+            "INSERT OR IGNORE INTO subscriptions VALUES (?, ?)"
+            if on
+            else ("DELETE FROM subscriptions WHERE account_id = ? AND name = ?")
+        )
+        tx.connection.execute(verb, (account_id, canonical_name(name)))
+        tx.tell(MailboxListChanged(at=time.time(), account_id=account_id))
+
+    return change
+
+
+def take_recent(mailbox_id: int) -> Change[int]:
+    """The first UID that no session has seen as \\Recent yet; it is now taken. Lazy is enough."""
+
+    def change(tx: Tx) -> int:
+        row = tx.connection.execute(
+            "SELECT first_recent_uid, uidnext FROM mailboxes WHERE id = ?", (mailbox_id,)
+        ).fetchone()
+        if row is None:
+            raise NoSuchMailbox("")
+        first, uidnext = row
+        if first != uidnext:
+            tx.connection.execute("UPDATE mailboxes SET first_recent_uid = uidnext WHERE id = ?", (mailbox_id,))
+        return int(first)
+
+    return change
+
+
+def insert_mailbox(tx: Tx, account_id: int, name: str, special_use: str | None) -> None:
+    tx.connection.execute(
+        "INSERT INTO mailboxes (account_id, name, uidvalidity, special_use) VALUES (?, ?, ?, ?)",
+        (account_id, name, _next_uidvalidity(tx, account_id), special_use),
+    )
+
+
+def remove_mailbox(tx: Tx, mailbox: Mailbox) -> None:
+    uids = [uid for (uid,) in tx.connection.execute("SELECT uid FROM messages WHERE mailbox_id = ?", (mailbox.id,))]
+    expunge_in(tx, mailbox.id, uids)
+    tx.connection.execute("DELETE FROM expunged WHERE mailbox_id = ?", (mailbox.id,))
+    tx.connection.execute("DELETE FROM mailboxes WHERE id = ?", (mailbox.id,))
+
+
+def _next_uidvalidity(tx: Tx, account_id: int) -> int:
+    """Grows for ever within an account, also when the clock goes back, so that no two mailboxes of one name share it."""
+    row = tx.connection.execute("SELECT last_uidvalidity FROM accounts WHERE id = ?", (account_id,)).fetchone()
+    value = max(int(time.time()), row[0] + 1)
+    tx.connection.execute("UPDATE accounts SET last_uidvalidity = ? WHERE id = ?", (value, account_id))
+    return value
+
+
+def _found(tx: Tx, account_id: int, name: str) -> Mailbox:
+    mailbox = find_mailbox(tx.connection, account_id, name)
+    if mailbox is None:
+        raise NoSuchMailbox(name)
+    return mailbox

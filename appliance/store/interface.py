@@ -1,0 +1,116 @@
+"""The one door to what is kept.
+
+A *change* is a function of a `Tx`, handed to `write`; a *query* is a function of a connection, handed to `read`. Both
+have a form for the event loop and one (`…_now`) for ordinary threads and the command line. Blobs are read through
+`content`, messages come in through `open_spool`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from ..mail.content import Content
+from ..status.bus import Bus
+from .blobs import from_file, from_memory
+from .database import FILE_NAME, connect_writer
+from .migrate import migrate
+from .reader import Query, Readers
+from .refusals import NoSuchMessage, StorageLow
+from .segments import Segments
+from .spool import Spool, SpooledContent, spool_bytes
+from .transaction import Change, T
+from .writer import Writer
+
+RESERVE_OCTETS = 200 * 1024 * 1024
+RESERVE_SHARE = 0.05
+
+
+class Store:
+    """home: the data folder (store.db and blobs/ lie in it); scratch: a folder that need not survive, for spools."""
+
+    def __init__(self, home: Path, *, bus: Bus | None = None, scratch: Path | None = None) -> None:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.home = home
+        self.bus = bus or Bus()
+        self._scratch = scratch or Path(tempfile.gettempdir())
+        self._path = home / FILE_NAME
+        _create(self._path)
+        self._segments = Segments(home / "blobs")
+        self._writer = Writer(self._path, self._segments, self.bus)
+        self._readers = Readers(self._path)
+
+    async def write(self, change: Change[T], *, durable: bool = True) -> T:
+        """Durability: as `durable` says, when this returns. Raises what the change raises, or StorageFailed.
+
+        A caller that is cancelled gives up the answer, not the change.
+        """
+        return await asyncio.shield(asyncio.wrap_future(self._writer.submit(change, durable=durable)))
+
+    def write_now(self, change: Change[T], *, durable: bool = True) -> T:
+        return self._writer.submit(change, durable=durable).result()
+
+    async def read(self, query: Query[T]) -> T:
+        return await asyncio.wrap_future(self._readers.submit(query))
+
+    def read_now(self, query: Query[T]) -> T:
+        return self._readers.run(query)
+
+    def content(self, blob_id: int) -> Content:
+        """A stored content, as it was received. Blocks; raises NoSuchMessage. It stays readable for two minutes after
+        the last message that refers to it is gone."""
+        return self.read_now(lambda connection: self.content_in(connection, blob_id))
+
+    def content_in(self, connection: sqlite3.Connection, blob_id: int) -> Content:
+        """The same inside a query, so that row and content belong to one instant."""
+        row = connection.execute(
+            "SELECT size_octets, segment_id, position, stored_octets, data FROM blobs WHERE id = ? AND refs > 0",
+            (blob_id,),
+        ).fetchone()
+        if row is None:
+            raise NoSuchMessage(f"content {blob_id}")
+        size, segment_id, position, stored_octets, data = row
+        if segment_id is None:
+            return from_memory(blob_id, size, data)
+        return from_file(blob_id, size, self._segments.path(segment_id), position, stored_octets)
+
+    def open_spool(self) -> Spool:
+        return Spool(self._scratch)
+
+    def spool_bytes(self, message: bytes) -> SpooledContent:
+        return spool_bytes(self._scratch, message)
+
+    def need_room(self, size_octets: int = 0) -> None:
+        """Raises StorageLow when `size_octets` more would touch the reserve, which is kept so that deleting works."""
+        card = os.statvfs(self.home)
+        reserve = min(RESERVE_OCTETS, int(card.f_blocks * card.f_frsize * RESERVE_SHARE))
+        if card.f_bavail * card.f_frsize - size_octets < reserve:
+            raise StorageLow
+
+    @property
+    def failure(self) -> str | None:
+        """What the disk said when it failed us, or None while all is well."""
+        return self._writer.failure
+
+    def close(self) -> None:
+        self._writer.close()
+        self._readers.close()
+
+
+def _create(path: Path) -> None:
+    new = not path.exists()
+    connection = connect_writer(path)
+    try:
+        migrate(connection)
+    finally:
+        connection.close()
+    if new:
+        path.chmod(0o600)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,95 @@
+"""What a change is given: the connection inside the transaction, the blobs, and a place for its events."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..mime.structure import encode
+from ..status.events import Event
+from .refusals import NoSuchMessage
+from .segments import Segments
+from .spool import SpooledContent
+
+IN_DATABASE_OCTETS = 48 * 1024  # compressed; what is larger goes to a segment (measured: docs/decisions/0003)
+
+T = TypeVar("T")
+
+
+class Tx:
+    """One change's view of the running transaction. Only the writer makes one."""
+
+    def __init__(self, connection: sqlite3.Connection, segments: Segments) -> None:
+        self.connection = connection
+        self.events: list[Event] = []
+        self.freed: list[tuple[int, int, int]] = []  # (segment id, position, stored octets)
+        self._segments = segments
+
+    def tell(self, event: Event) -> None:
+        """Published once the transaction is on the card."""
+        self.events.append(event)
+
+    def add_blob(self, content: SpooledContent, *, refs: int, prefix: bytes, trace_id: str) -> int:
+        """Stores a content once for `refs` references; returns its blob id."""
+        segment_id, position, data = None, 0, content.packed
+        if content.stored_octets > IN_DATABASE_OCTETS:
+            segment_id, position = self._segments.append(self.connection, content)
+            data = None
+        elif data is None:
+            data = content.read(0, content.stored_octets)
+        return _lastrowid(
+            self.connection.execute(
+                "INSERT INTO blobs (refs, size_octets, digest, trace_id, prefix, structure,"
+                " segment_id, position, stored_octets, data) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                (
+                    refs,
+                    content.size,
+                    content.digest,
+                    trace_id,
+                    prefix,
+                    encode(content.structure),
+                    segment_id,
+                    position,
+                    content.stored_octets,
+                    data,
+                ),
+            )
+        )
+
+    def hold_blob(self, blob_id: int, refs: int = 1) -> None:
+        if not self.connection.execute(
+            "UPDATE blobs SET refs = refs + ? WHERE id = ? AND refs > 0", (refs, blob_id)
+        ).rowcount:
+            raise NoSuchMessage(f"content {blob_id}")
+
+    def drop_blob(self, blob_id: int, refs: int = 1) -> None:
+        """Forgets the content when nothing refers to it any more."""
+        row = self.connection.execute(
+            "UPDATE blobs SET refs = refs - ? WHERE id = ? RETURNING refs, segment_id, position, stored_octets",
+            (refs, blob_id),
+        ).fetchall()[0]
+        left, segment_id, position, stored_octets = row
+        if left > 0:
+            return
+        last = self.connection.execute("SELECT id, refs FROM blobs ORDER BY id DESC LIMIT 1").fetchone()
+        if last[0] == blob_id:
+            self.connection.execute(
+                "UPDATE blobs SET data = NULL, prefix = x'', structure = x'', segment_id = NULL, stored_octets = 0 WHERE id = ?",
+                (blob_id,),
+            )
+        else:
+            self.connection.execute("DELETE FROM blobs WHERE id = ?", (blob_id,))
+        if segment_id is not None:
+            self.connection.execute(
+                "UPDATE segments SET live_octets = live_octets - ? WHERE id = ?", (stored_octets, segment_id)
+            )
+            self.freed.append((segment_id, position, stored_octets))
+
+
+Change = Callable[[Tx], T]
+
+
+def _lastrowid(cursor: sqlite3.Cursor) -> int:
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
