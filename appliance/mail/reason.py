@@ -108,4 +108,25 @@ WORDINGS: dict[str, Wording] = {
         "That message is damaged and cannot be read",
         "Message content {blob} does not read back as it was written: the card is failing. Make a backup now.",
     ),
+    # accounts
+    "sign-in-wrong": Wording(
+        "The name or the password is wrong",
+        "Somebody tried to sign in with a wrong name or password. If it was you: the name is the full address.",
+    ),
+    "sign-in-wait": Wording(
+        "Too many wrong passwords, try again in {seconds} seconds",
+        "After several wrong passwords the next try has to wait {seconds} seconds. Other networks are not affected.",
+    ),
+    "password-short": Wording(
+        "The password is too short", "Choose a password of at least {least} characters; a short sentence is good."
+    ),
+    "password-long": Wording("The password is too long", "Choose a password of at most {most} octets."),
+    "password-plain": Wording(
+        "The password is too plain", "Choose a password of more than a few different characters."
+    ),
+    "not-an-address": Wording("That is not a mail address", "{address} is not a mail address: {why}."),
+    "not-our-domain": Wording(
+        "That domain does not live here", "{address} is not in a domain of this server. Its domains are: {domains}."
+    ),
+    "alias-empty": Wording("An alias needs somewhere to lead to", "Say where {address} should lead to."),
 }

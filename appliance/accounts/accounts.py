@@ -1,0 +1,212 @@
+"""Signing in, and the owner's verbs on accounts, aliases and the administrator.
+
+`Accounts.sign_in` is for the event loop, `sign_in_now` and the verbs for ordinary threads and the command line.
+Durability: every verb is on the card when it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from ..mail.address import Address, AddressFault, parse_domain
+from ..mail.reason import Reason, because
+from ..mail.reply import Reply
+from ..status.events import SignedIn
+from ..store import accounts as rows
+from ..store.changes import accounts as changes
+from ..store.interface import Store
+from . import passwords
+from .sign_in_limits import SignInLimits
+
+REMEMBER_S = 600.0  # a password that was right needs no argon2 again for so long
+
+
+class AccountFault(Exception):
+    """A verb was refused; `reason` says why."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.for_owner)
+        self.reason = reason
+
+
+@dataclass(slots=True, frozen=True)
+class SignedInAccount:
+    id: int
+    address: str
+
+
+class Accounts:
+    """domains: ours, in A-labels; the first one completes a user name without an @."""
+
+    def __init__(self, store: Store, domains: Sequence[str]) -> None:
+        self._store = store
+        self.domains = tuple(parse_domain(domain) for domain in domains)
+        self._limits = SignInLimits()
+        # One thread: two hashes at once are 38 MiB, and a Zero has better uses for its cores.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="argon2")
+        self._secret = secrets.token_bytes(32)
+        self._remembered: dict[int, tuple[str, bytes, float]] = {}
+
+    async def sign_in(self, username: str, password: str, *, protocol: str, ip: str) -> SignedInAccount | Reply:
+        """Reply: 535 5.7.8 for wrong words, 454 4.7.0 where the caller has to wait."""
+        account = await self._store.read(lambda c: rows.find_account(c, self._key(username)))
+        early = self._before_hashing(account, username, password, protocol, ip)
+        if early is not None:
+            return early
+        digest = account.password_hash if account else passwords.NOBODY
+        right = await asyncio.get_running_loop().run_in_executor(self._pool, passwords.verify, digest, password)
+        return self._after_hashing(account, right, username, password, protocol, ip)
+
+    def sign_in_now(self, username: str, password: str, *, protocol: str, ip: str) -> SignedInAccount | Reply:
+        account = self._store.read_now(lambda c: rows.find_account(c, self._key(username)))
+        early = self._before_hashing(account, username, password, protocol, ip)
+        if early is not None:
+            return early
+        right = passwords.verify(account.password_hash if account else passwords.NOBODY, password)
+        return self._after_hashing(account, right, username, password, protocol, ip)
+
+    def administrator_sign_in_now(self, password: str, *, ip: str) -> Reply | None:
+        """None when the password is the administrator's."""
+        wait_s = self._limits.wait_s("administrator", ip, time.monotonic())
+        if wait_s:
+            return _wait(wait_s)
+        stored = self._store.read_now(rows.administrator_hash)
+        right = passwords.verify(stored or passwords.NOBODY, password) and stored is not None
+        self._store.bus.publish(SignedIn(at=time.time(), account="administrator", protocol="web", ip=ip, ok=right))
+        if right:
+            self._limits.succeeded("administrator", ip)
+            return None
+        self._limits.failed("administrator", ip, time.monotonic())
+        return WRONG
+
+    def list(self) -> list[rows.Account]:
+        return self._store.read_now(rows.list_accounts)
+
+    def list_aliases(self) -> list[rows.Alias]:
+        return self._store.read_now(rows.list_aliases)
+
+    def add(self, address: str, password: str, display_name: str = "") -> rows.Account:
+        """Raises AccountFault (not an address, not our domain, weak password) and store.refusals.AddressTaken."""
+        key = self.own_key(address)
+        self._strong(password)
+        return self._store.write_now(changes.add_account(key, passwords.hash_password(password), display_name))
+
+    def change_password(self, address: str, password: str) -> None:
+        """Raises AccountFault and store.refusals.NoSuchAccount."""
+        key = self.own_key(address)
+        self._strong(password)
+        self._store.write_now(changes.set_password(key, passwords.hash_password(password)))
+
+    def remove(self, address: str) -> None:
+        """With all its mail. Raises store.refusals.NoSuchAccount."""
+        self._store.write_now(changes.remove_account(self.own_key(address)))
+
+    def set_alias(self, address: str, targets: Sequence[str]) -> None:
+        """`@domain` as the address makes a catch-all. Raises AccountFault and store.refusals.AddressTaken."""
+        if not targets:
+            raise AccountFault(because("alias-empty", address=address))
+        self._store.write_now(
+            changes.set_alias(self.own_key(address, catch_all=True), [_address(t).key for t in targets])
+        )
+
+    def remove_alias(self, address: str) -> None:
+        self._store.write_now(changes.remove_alias(self.own_key(address, catch_all=True)))
+
+    def set_administrator_password(self, password: str) -> None:
+        self._strong(password)
+        self._store.write_now(changes.set_administrator(passwords.hash_password(password)))
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def own_key(self, address: str, *, catch_all: bool = False) -> str:
+        """The key of an address in a domain of ours. Raises AccountFault."""
+        if catch_all and address.startswith("@"):
+            try:
+                domain = parse_domain(address[1:])
+            except AddressFault as fault:
+                raise AccountFault(because("not-an-address", address=address, why=fault)) from None
+            key = f"@{domain}"
+        else:
+            parsed = _address(address)
+            domain, key = parsed.domain, parsed.key
+        if domain not in self.domains:
+            raise AccountFault(because("not-our-domain", address=address, domains=", ".join(self.domains)))
+        return key
+
+    def _key(self, username: str) -> str:
+        """A user name as typed into a mail program; what is no address finds no account."""
+        if "@" not in username and self.domains:
+            username = f"{username}@{self.domains[0]}"
+        try:
+            return Address.parse(username).key
+        except AddressFault:
+            return ""
+
+    def _before_hashing(
+        self, account: rows.Account | None, username: str, password: str, protocol: str, ip: str
+    ) -> SignedInAccount | Reply | None:
+        wait_s = self._limits.wait_s(self._key(username), ip, time.monotonic())
+        if wait_s:
+            return _wait(wait_s)
+        if account is not None:
+            remembered = self._remembered.get(account.id)
+            if (
+                remembered is not None
+                and remembered[0] == account.password_hash
+                and remembered[2] > time.monotonic()
+                and hmac.compare_digest(remembered[1], self._fingerprint(password))
+            ):
+                return self._welcome(account, protocol, ip)
+        return None
+
+    def _after_hashing(
+        self, account: rows.Account | None, right: bool, username: str, password: str, protocol: str, ip: str
+    ) -> SignedInAccount | Reply:
+        if account is None or not right:
+            self._limits.failed(self._key(username), ip, time.monotonic())
+            name = account.address if account else username
+            self._store.bus.publish(SignedIn(at=time.time(), account=name, protocol=protocol, ip=ip, ok=False))
+            return WRONG
+        self._remembered[account.id] = (
+            account.password_hash,
+            self._fingerprint(password),
+            time.monotonic() + REMEMBER_S,
+        )
+        return self._welcome(account, protocol, ip)
+
+    def _welcome(self, account: rows.Account, protocol: str, ip: str) -> SignedInAccount:
+        self._limits.succeeded(account.address, ip)
+        self._store.bus.publish(SignedIn(at=time.time(), account=account.address, protocol=protocol, ip=ip, ok=True))
+        return SignedInAccount(account.id, account.address)
+
+    def _fingerprint(self, password: str) -> bytes:
+        """Under a key that dies with the process, so that memory holds no password."""
+        return blake2b(password.encode("utf-8", "replace"), key=self._secret).digest()
+
+    @staticmethod
+    def _strong(password: str) -> None:
+        weak = passwords.weakness(password)
+        if weak is not None:
+            raise AccountFault(weak)
+
+
+WRONG = Reply(535, "7.8", because("sign-in-wrong"))
+
+
+def _wait(wait_s: float) -> Reply:
+    return Reply(454, "7.0", because("sign-in-wait", seconds=round(wait_s + 0.5)))
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text.strip())
+    except AddressFault as fault:
+        raise AccountFault(because("not-an-address", address=text, why=fault)) from None
