@@ -86,7 +86,7 @@ class Accounts:
         self._limits.failed("administrator", ip, time.monotonic())
         return WRONG
 
-    def list(self) -> list[rows.Account]:
+    def all(self) -> list[rows.Account]:
         return self._store.read_now(rows.list_accounts)
 
     def list_aliases(self) -> list[rows.Alias]:

@@ -88,6 +88,10 @@ WORDINGS: dict[str, Wording] = {
         "Something went wrong here, try again later",
         "A fault of this server's own: {what}. The sender was asked to try again; nothing was lost.",
     ),
+    "outbound-off": Wording(
+        "This server does not send mail elsewhere",
+        "Mail for {address} cannot leave: sending is switched off. Choose how mail leaves under System, or outbound.mode.",
+    ),
     # store
     "no-such-mailbox": Wording(
         "There is no mailbox called {mailbox}", "A mail program asked for the mailbox {mailbox}, which does not exist."
@@ -129,4 +133,8 @@ WORDINGS: dict[str, Wording] = {
         "That domain does not live here", "{address} is not in a domain of this server. Its domains are: {domains}."
     ),
     "alias-empty": Wording("An alias needs somewhere to lead to", "Say where {address} should lead to."),
+    # setup
+    "set-up-already": Wording("Set up already", "This server has been set up already. Sign in to change it."),
+    "not-a-domain": Wording("That is not a domain name", "{domain} is not a domain name: {why}."),
+    "configuration": Wording("The configuration is not valid", "{what}"),
 }

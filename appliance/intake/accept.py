@@ -1,0 +1,260 @@
+"""Accepting mail: may it come in, where does each recipient live, and one durable change that says so.
+
+Promises: a 250 is returned only when the message is on the card for every recipient, filed or queued; every refusal
+is a `Reply` with its reason; a fault of our own is 4xx, never 5xx. Leaves the wire to smtp/, retries to queue/.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ..mail.address import Address, AddressFault
+from ..mail.content import Content
+from ..mail.envelope import Envelope, Peer, Protocol, Recipient
+from ..mail.reason import because
+from ..mail.reply import Reply
+from ..mime.encoded_words import decode as decode_words
+from ..mime.headers import header_end, header_values
+from ..route.destination import Local, Nowhere, Remote, belongs_to, resolve
+from ..status.events import Accepted
+from ..store.changes.delivery import DeliveryPlan, Dispatch, Filing, Forwarding, deliver_in
+from ..store.interface import Store
+from ..store.refusals import NoSuchAccount, StorageLow, StoreRefusal
+from ..store.spool import Spool, SpooledContent
+from ..store.transaction import Tx
+from . import trace_header
+from .trace_id import new_trace_id
+
+log = logging.getLogger("merpati.intake")
+
+HOPS_MOST = 50  # Received lines; RFC 5321 6.3 asks for at least 100 hops or good sense, Postfix takes 50
+HEADER_OCTETS = 256 * 1024  # how far we look for the end of the header
+
+Sign = Callable[[str, bytes, Content], Awaitable[bytes]]
+"""(domain of ours, header lines before the content, content) → DKIM-Signature lines, or b"" without a key."""
+
+
+@dataclass(slots=True, frozen=True)
+class IntakeSettings:
+    """domains: ours, in A-labels; sends: whether mail may leave at all (outbound.mode is not off)."""
+
+    hostname: str
+    domains: tuple[str, ...]
+    message_size: int
+    sends: bool
+
+
+class Intake:
+    def __init__(self, settings: IntakeSettings, store: Store, sign: Sign) -> None:
+        self._settings = settings
+        self._store = store
+        self._sign = sign
+
+    def open_spool(self) -> Spool:
+        return self._store.open_spool()
+
+    async def check_reverse_path(
+        self, peer: Peer, reverse_path: Address | None, size_octets: int | None, smtputf8: bool
+    ) -> Reply | None:
+        """None: go on. A stranger may name any reverse-path; who has signed in only one of the account's own."""
+        if size_octets is not None and size_octets > self._settings.message_size:
+            return self.too_large()
+        if self._store.failure is not None:
+            return Reply(451, "3.0", because("storage-failed", what=self._store.failure))
+        try:
+            self._store.need_room(size_octets or 0)
+        except StorageLow as low:
+            return Reply(452, "3.1", low.reason)
+        if peer.account_id is not None and reverse_path is not None:
+            account_id = peer.account_id
+            allowed = await self._store.read(lambda c: belongs_to(c, self._settings.domains, reverse_path, account_id))
+            if not allowed:
+                return Reply(553, "7.1", because("not-your-address", account=peer.account, address=reverse_path))
+        return None
+
+    async def check_recipient(self, peer: Peer, reverse_path: Address | None, recipient: Recipient) -> Reply | None:
+        """None: go on."""
+        address = recipient.address
+        if address.domain not in self._settings.domains:
+            if peer.account_id is None:
+                return Reply(550, "7.1", because("relay-denied", ip=peer.ip, address=address))
+            return None if self._settings.sends else Reply(550, "7.1", because("outbound-off", address=address))
+        destinations = await self._store.read(lambda c: resolve(c, self._settings.domains, address))
+        match destinations[0]:
+            case Nowhere(reason) if reason.id == "alias-loop":
+                return Reply(550, "4.6", reason)
+            case Nowhere(reason):
+                return Reply(550, "1.1", reason)
+            case Remote() if not self._settings.sends and len(destinations) == 1:
+                return Reply(450, "7.1", because("outbound-off", address=address))
+        return None
+
+    async def accept(self, peer: Peer, envelope: Envelope, content: SpooledContent) -> Reply:
+        """The reply to the end of DATA. Durability: the message is on the card when it is 250."""
+        if content.size > self._settings.message_size:
+            return self.too_large()
+        header = await asyncio.to_thread(_header_of, content)
+        if len(header_values(header, b"Received")) > HOPS_MOST:
+            return Reply(554, "4.6", because("loop", limit=HOPS_MOST))
+        trace_id = new_trace_id()
+        now = datetime.now(UTC)
+        if peer.account_id is not None:
+            content = await self._complete(content, header, trace_id, now)
+        try:
+            plan = await self._plan(peer, envelope, content, trace_id, now)
+            if not plan.filings and not plan.dispatches:  # every recipient went away since it was accepted
+                return Reply(550, "1.1", because("no-such-address", address=envelope.recipients[0].address))
+            accepted = _accepted(peer, envelope, plan)
+
+            def change(tx: Tx) -> None:
+                tx.tell(accepted)
+                deliver_in(tx, plan)
+
+            await self._store.write(change)
+        except NoSuchAccount as gone:
+            return Reply(450, "2.1", gone.reason)
+        except StorageLow as low:
+            return Reply(452, "3.1", low.reason)
+        except StoreRefusal as refusal:
+            return Reply(451, "3.0", refusal.reason)
+        finally:
+            content.discard()
+        return Reply(250, "0.0", because("accepted", id=trace_id))
+
+    async def plan_report(self, message: bytes, recipient: Address) -> DeliveryPlan | None:
+        """A report of ours (a DSN), routed but not yet stored: the queue stores it with the change that it reports.
+        None when the recipient lives nowhere: a report about a report is never made (RFC 5321 6.1)."""
+        content = self._store.spool_bytes(message)
+        peer = Peer(ip="127.0.0.1", helo=self._settings.hostname, protocol=Protocol.LOCAL)
+        envelope = Envelope(reverse_path=None, recipients=(Recipient(recipient),))
+        plan = await self._plan(peer, envelope, content, new_trace_id(), datetime.now(UTC))
+        return plan if plan.filings or plan.dispatches else None
+
+    def too_large(self) -> Reply:
+        return Reply(552, "3.4", because("too-large", limit=self._settings.message_size))
+
+    async def _complete(self, content: SpooledContent, header: bytes, trace_id: str, now: datetime) -> SpooledContent:
+        """Adds the header lines that a submission lacks; they become part of the content, as if its author had."""
+        missing = trace_header.missing_headers(
+            has_date=bool(header_values(header, b"Date")),
+            has_message_id=bool(header_values(header, b"Message-ID")),
+            hostname=self._settings.hostname,
+            trace_id=trace_id,
+            now=now,
+        )
+        if not missing:
+            return content
+
+        def spool_again() -> SpooledContent:
+            spool = self._store.open_spool()
+            spool.write(missing)
+            for piece in content.pieces():
+                spool.write(piece)
+            return spool.finish()
+
+        completed = await asyncio.to_thread(spool_again)
+        content.discard()
+        return completed
+
+    async def _plan(
+        self, peer: Peer, envelope: Envelope, content: SpooledContent, trace_id: str, now: datetime
+    ) -> DeliveryPlan:
+        only = envelope.recipients[0].address if len(envelope.recipients) == 1 else None
+        received = trace_header.received(
+            peer, hostname=self._settings.hostname, trace_id=trace_id, only_recipient=only, now=now
+        )
+        filings, forwardings = await self._destinations(envelope)
+        dispatches: tuple[Dispatch, ...] = ()
+        if forwardings:
+            subject = content.structure.envelope.subject or b""
+            dispatches = (
+                Dispatch(
+                    reverse_path=str(envelope.reverse_path or ""),
+                    recipients=forwardings,
+                    prefix=await self._signature(peer, received, content) + received,
+                    account_id=peer.account_id,
+                    eight_bit=envelope.eight_bit or content.structure.has_8bit,
+                    smtputf8=envelope.smtputf8,
+                    ret=envelope.ret,
+                    envid=envelope.envid,
+                    message_id_header=(content.structure.envelope.message_id or b"").decode("utf-8", "replace"),
+                    subject=decode_words(subject),
+                ),
+            )
+        return DeliveryPlan(
+            trace_id=trace_id,
+            content=content,
+            prefix=trace_header.return_path(envelope.reverse_path) + received,
+            internal_date=int(now.timestamp()),
+            filings=filings,
+            dispatches=dispatches,
+        )
+
+    async def _destinations(self, envelope: Envelope) -> tuple[tuple[Filing, ...], tuple[Forwarding, ...]]:
+        """Each account and each outside address once, however many recipients lead there."""
+        resolved = await self._store.read(
+            lambda c: [(to, resolve(c, self._settings.domains, to.address)) for to in envelope.recipients]
+        )
+        filings: dict[int, Filing] = {}
+        forwardings: dict[str, Forwarding] = {}
+        for to, destinations in resolved:
+            for destination in destinations:
+                match destination:
+                    case Local(account_id, account):
+                        filings.setdefault(account_id, Filing(account_id, account, str(to.address)))
+                    case Remote(address):
+                        forwardings.setdefault(
+                            str(address),
+                            Forwarding(
+                                str(address),
+                                address.domain,
+                                orcpt=to.orcpt or (None if address == to.address else f"rfc822;{to.address}"),
+                                notify=",".join(sorted(to.notify)),
+                            ),
+                        )
+        return tuple(filings.values()), tuple(forwardings.values())
+
+    async def _signature(self, peer: Peer, received: bytes, content: SpooledContent) -> bytes:
+        """DKIM for what our own people send, and for our own reports; what we only pass on is not ours to sign."""
+        if peer.account_id is None and peer.protocol is not Protocol.LOCAL:
+            return b""
+        domain = self._settings.domains[0]
+        if peer.account is not None:
+            try:
+                domain = Address.parse(peer.account).domain
+            except AddressFault:
+                log.error("the account %r has no address to sign for", peer.account)
+        return await self._sign(domain, b"", content)
+
+
+def _header_of(content: SpooledContent) -> bytes:
+    header = b""
+    for piece in content.pieces(0, HEADER_OCTETS):
+        header += piece
+        end = header_end(header)
+        if end >= 0:
+            return header[:end]
+    return header
+
+
+def _accepted(peer: Peer, envelope: Envelope, plan: DeliveryPlan) -> Accepted:
+    fields = plan.content.structure.envelope
+    return Accepted(
+        at=time.time(),
+        trace_id=plan.trace_id,
+        reverse_path=str(envelope.reverse_path or ""),
+        recipients=tuple(str(to.address) for to in envelope.recipients),
+        size_octets=plan.content.size,
+        ip=peer.ip,
+        helo=peer.helo,
+        protocol=str(peer.protocol),
+        tls=peer.tls,
+        account=peer.account,
+        message_id=(fields.message_id or b"").decode("utf-8", "replace"),
+        subject=decode_words(fields.subject or b""),
+    )

@@ -1,0 +1,70 @@
+"""A certificate of our own making, until there is one that others trust; with a fingerprint that can be compared."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+VALID_DAYS = 3650  # nobody renews it: it is replaced by a real one, or compared by its fingerprint
+BACKDATED_DAYS = 1  # a mail program whose clock is behind
+
+
+def make_certificate(hostname: str, now: datetime | None = None) -> tuple[bytes, bytes]:
+    """(certificate, private key) in PEM; ECDSA P-256."""
+    now = now or datetime.now(UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=BACKDATED_DAYS))
+        .not_valid_after(now + timedelta(days=VALID_DAYS))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(hostname)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
+
+
+def ensure_certificate(folder: Path, hostname: str) -> tuple[Path, Path]:
+    """(certificate file, key file) in `folder`; made when they are missing or for another host name."""
+    certificate, key = folder / "self-signed.crt", folder / "self-signed.key"
+    if certificate.exists() and key.exists():
+        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+        names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        if hostname in names.get_values_for_type(x509.DNSName):
+            return certificate, key
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    certificate_pem, key_pem = make_certificate(hostname)
+    _write(key, key_pem, 0o600)
+    _write(certificate, certificate_pem, 0o644)
+    return certificate, key
+
+
+def fingerprint(certificate: Path) -> str:
+    """SHA-256 over the certificate's DER, as browsers show it: `AB:CD:…`."""
+    loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+    return loaded.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    new = path.with_name(path.name + ".new")
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with open(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)
