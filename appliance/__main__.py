@@ -1,0 +1,5 @@
+"""`python -m appliance` is `merpati`."""
+
+from .cli import main
+
+main()
