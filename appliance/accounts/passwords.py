@@ -7,7 +7,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from ..mail.reason import Reason, because
 
-SHORTEST = 10
+SHORTEST = 8
 LONGEST = 1024  # octets; a hash of more is only work for us
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
