@@ -14,7 +14,7 @@ class Event(msgspec.Struct, frozen=True, tag=True, tag_field="type", kw_only=Tru
     at: float
 
 
-class Accepted(Event):
+class Accepted(Event, frozen=True):
     """A message was answered 250: it is on the card."""
 
     trace_id: str
@@ -30,7 +30,7 @@ class Accepted(Event):
     subject: str
 
 
-class Refused(Event):
+class Refused(Event, frozen=True):
     """A command or a message was refused; `sentence` is the owner's."""
 
     ip: str
@@ -42,7 +42,7 @@ class Refused(Event):
     sentence: str
 
 
-class Filed(Event):
+class Filed(Event, frozen=True):
     trace_id: str
     recipient: str
     account: str
@@ -50,7 +50,7 @@ class Filed(Event):
     uid: int
 
 
-class Queued(Event):
+class Queued(Event, frozen=True):
     trace_id: str
     recipient: str
 
@@ -61,7 +61,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class Attempted(Event):
+class Attempted(Event, frozen=True):
     """One try to deliver to one recipient; `reply` is the other server's own words, or what kept us from it."""
 
     trace_id: str
@@ -74,7 +74,7 @@ class Attempted(Event):
     next_attempt_at: float | None = None
 
 
-class Bounced(Event):
+class Bounced(Event, frozen=True):
     """The reverse-path was told that a recipient cannot be reached; the report has a trace of its own."""
 
     trace_id: str
@@ -82,14 +82,14 @@ class Bounced(Event):
     report_trace_id: str
 
 
-class QueueVerb(Event):
+class QueueVerb(Event, frozen=True):
     """The owner held, released, flushed or removed a queued message."""
 
     trace_id: str
     verb: str
 
 
-class MailboxChanged(Event):
+class MailboxChanged(Event, frozen=True):
     """A mailbox is not what it was. The tuples hold UIDs; `whole` means: look at everything again."""
 
     account_id: int
@@ -101,36 +101,114 @@ class MailboxChanged(Event):
     whole: bool = False
 
 
-class MailboxListChanged(Event):
+class MailboxListChanged(Event, frozen=True):
     """An account's mailboxes were created, renamed, deleted or (un)subscribed."""
 
     account_id: int
 
 
-class AccountsChanged(Event):
+class AccountsChanged(Event, frozen=True):
     """Accounts or aliases were added, changed or removed."""
 
 
-class QueueChanged(Event):
-    """Something was put into, taken out of or changed in the queue."""
+class QueueChanged(Event, frozen=True):
+    """Something was put into, taken out of or changed in the queue. All are numbers of recipients."""
 
     waiting: int = 0
     deferred: int = 0
+    held: int = 0
     stuck: bool = False
 
 
-class SignedIn(Event):
+class SignedIn(Event, frozen=True):
     account: str
     protocol: str
     ip: str
     ok: bool
 
 
-class ConfigChanged(Event):
+class ConfigChanged(Event, frozen=True):
     """merpati.yaml was written anew: look at it again."""
 
 
+class Phase(StrEnum):
+    STARTING = "starting"
+    UNCLAIMED = "unclaimed"
+    RUNNING = "running"
+    UPDATING = "updating"
+    STOPPING = "stopping"
+
+
+class PhaseChanged(Event, frozen=True):
+    phase: Phase
+
+
+class Severity(StrEnum):
+    """needs-you: the owner should look when there is time; danger: mail is at risk now."""
+
+    NEEDS_YOU = "needs-you"
+    DANGER = "danger"
+
+
+class ProblemFound(Event, frozen=True):
+    """Something needs the owner. A second one of the same id takes the place of the first. `do` is what helps;
+    `params` is what the two sentences name, for the translator; `until`: it solves itself then, if nobody else does."""
+
+    id: str
+    what: str
+    do: str
+    severity: Severity = Severity.NEEDS_YOU
+    params: dict[str, str] = {}
+    until: float | None = None
+
+
+class ProblemSolved(Event, frozen=True):
+    """It is over, or the owner has seen it."""
+
+    id: str
+
+
+class ListenerChanged(Event, frozen=True):
+    """A port was opened, or could not be; `detail` says why not."""
+
+    name: str
+    port: int
+    ok: bool
+    detail: str = ""
+
+
+class StorageMeasured(Event, frozen=True):
+    """What the card has left. Below `reserve_octets` no new mail is accepted."""
+
+    free_octets: int
+    total_octets: int
+    reserve_octets: int
+
+
+class AddressKnown(Event, frozen=True):
+    """The IP address under which the owner reaches the appliance; the LEDs blink its last number on request."""
+
+    address: str
+
+
 AnyEvent = (
-    Accepted | Refused | Filed | Queued | Attempted | Bounced | QueueVerb | MailboxChanged | MailboxListChanged
-    | AccountsChanged | QueueChanged | SignedIn | ConfigChanged
+    Accepted
+    | Refused
+    | Filed
+    | Queued
+    | Attempted
+    | Bounced
+    | QueueVerb
+    | MailboxChanged
+    | MailboxListChanged
+    | AccountsChanged
+    | QueueChanged
+    | SignedIn
+    | ConfigChanged
+    | PhaseChanged
+    | ProblemFound
+    | ProblemSolved
+    | ListenerChanged
+    | StorageMeasured
+    | AddressKnown
 )
