@@ -1,0 +1,103 @@
+"""Which verb is read by whom: the one table from a command's name to its grammar. RFC 3501 9 (command)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Union
+
+from . import append, fetch, mailboxes, messages, search, session
+from .append import Append
+from .cursor import Cursor, GrammarFault
+from .fetch import Fetch
+from .mailboxes import (
+    Check,
+    Close,
+    Create,
+    Delete,
+    List,
+    Lsub,
+    Namespace,
+    Rename,
+    Select,
+    Status,
+    Subscribe,
+    Unselect,
+)
+from .messages import Copy, Expunge, Move, StoreFlags
+from .search import Search
+from .session import Authenticate, Capability, Enable, Id, Idle, Login, Logout, Noop, StartTls
+
+Command = Union[
+    Append, Authenticate, Capability, Check, Close, Copy, Create, Delete, Enable, Expunge, Fetch, Id, Idle, List,
+    Login, Logout, Lsub, Move, Namespace, Noop, Rename, Search, Select, StartTls, Status, StoreFlags, Subscribe,
+    Unselect,
+]  # fmt: skip
+
+Reader = Callable[[Cursor], Command]
+
+READERS: dict[bytes, Reader] = {
+    b"APPEND": append.append,
+    b"AUTHENTICATE": session.authenticate,
+    b"CAPABILITY": session.capability,
+    b"CHECK": mailboxes.check,
+    b"CLOSE": mailboxes.close,
+    b"COPY": messages.copy,
+    b"CREATE": mailboxes.create,
+    b"DELETE": mailboxes.delete,
+    b"ENABLE": session.enable,
+    b"EXAMINE": mailboxes.examine,
+    b"EXPUNGE": messages.expunge,
+    b"FETCH": fetch.fetch,
+    b"ID": session.id_,
+    b"IDLE": session.idle,
+    b"LIST": mailboxes.list_,
+    b"LOGIN": session.login,
+    b"LOGOUT": session.logout,
+    b"LSUB": mailboxes.lsub,
+    b"MOVE": messages.move,
+    b"NAMESPACE": mailboxes.namespace,
+    b"NOOP": session.noop,
+    b"RENAME": mailboxes.rename,
+    b"SEARCH": search.search,
+    b"SELECT": mailboxes.select,
+    b"STARTTLS": session.starttls,
+    b"STATUS": mailboxes.status,
+    b"STORE": messages.store,
+    b"SUBSCRIBE": mailboxes.subscribe,
+    b"UNSELECT": mailboxes.unselect,
+    b"UNSUBSCRIBE": mailboxes.unsubscribe,
+}
+
+UID_READERS: dict[bytes, Reader] = {
+    b"COPY": partial(messages.copy, by_uid=True),
+    b"EXPUNGE": messages.uid_expunge,
+    b"FETCH": partial(fetch.fetch, by_uid=True),
+    b"MOVE": partial(messages.move, by_uid=True),
+    b"SEARCH": partial(search.search, by_uid=True),
+    b"STORE": partial(messages.store, by_uid=True),
+}
+
+_VERB = re.compile(rb"[A-Za-z][A-Za-z0-9-]*")
+
+
+def verb(cursor: Cursor) -> tuple[bytes, Reader]:
+    """The name of the command that stands here, in capitals (`UID FETCH` for those by UID), and its reader."""
+    name = cursor.match(_VERB, "a command").group().upper()
+    readers = READERS
+    if name == b"UID":
+        cursor.space()
+        name, readers = cursor.match(_VERB, "a command after UID").group().upper(), UID_READERS
+    if name not in readers:
+        raise GrammarFault("there is no such command")
+    return name if readers is READERS else b"UID " + name, readers[name]
+
+
+def parse_command(octets: bytes) -> Command:
+    """One whole command without its tag and its final CRLF. Raises GrammarFault."""
+    cursor = Cursor(octets)
+    _, reader = verb(cursor)
+    command = reader(cursor)
+    cursor.end()
+    return command

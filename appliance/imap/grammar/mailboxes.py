@@ -1,0 +1,169 @@
+"""SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, LIST, LSUB, NAMESPACE, STATUS, and what ends a
+selection: CHECK, CLOSE, UNSELECT. RFC 3501 6.3 and 6.4, RFC 2342, RFC 3691.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .cursor import Cursor, GrammarFault
+
+
+@dataclass(slots=True, frozen=True)
+class Select:
+    mailbox: str
+    read_only: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Create:
+    mailbox: str
+
+
+@dataclass(slots=True, frozen=True)
+class Delete:
+    mailbox: str
+
+
+@dataclass(slots=True, frozen=True)
+class Rename:
+    old: str
+    new: str
+
+
+@dataclass(slots=True, frozen=True)
+class Subscribe:
+    mailbox: str
+    on: bool = True
+
+
+@dataclass(slots=True, frozen=True)
+class List:
+    reference: str
+    pattern: str
+
+
+@dataclass(slots=True, frozen=True)
+class Lsub:
+    reference: str
+    pattern: str
+
+
+@dataclass(slots=True, frozen=True)
+class Namespace:
+    pass
+
+
+class StatusItem(StrEnum):
+    MESSAGES = "MESSAGES"
+    RECENT = "RECENT"
+    UIDNEXT = "UIDNEXT"
+    UIDVALIDITY = "UIDVALIDITY"
+    UNSEEN = "UNSEEN"
+    APPENDLIMIT = "APPENDLIMIT"  # RFC 7889
+
+
+@dataclass(slots=True, frozen=True)
+class Status:
+    mailbox: str
+    items: tuple[StatusItem, ...]
+
+
+@dataclass(slots=True, frozen=True)
+class Check:
+    pass
+
+
+@dataclass(slots=True, frozen=True)
+class Close:
+    pass
+
+
+@dataclass(slots=True, frozen=True)
+class Unselect:
+    pass
+
+
+def select(cursor: Cursor) -> Select:
+    cursor.space()
+    return Select(cursor.mailbox())
+
+
+def examine(cursor: Cursor) -> Select:
+    cursor.space()
+    return Select(cursor.mailbox(), read_only=True)
+
+
+def create(cursor: Cursor) -> Create:
+    cursor.space()
+    return Create(cursor.mailbox())
+
+
+def delete(cursor: Cursor) -> Delete:
+    cursor.space()
+    return Delete(cursor.mailbox())
+
+
+def rename(cursor: Cursor) -> Rename:
+    cursor.space()
+    old = cursor.mailbox()
+    cursor.space()
+    return Rename(old, cursor.mailbox())
+
+
+def subscribe(cursor: Cursor) -> Subscribe:
+    cursor.space()
+    return Subscribe(cursor.mailbox())
+
+
+def unsubscribe(cursor: Cursor) -> Subscribe:
+    cursor.space()
+    return Subscribe(cursor.mailbox(), on=False)
+
+
+def list_(cursor: Cursor) -> List:
+    return List(*_reference_and_pattern(cursor))
+
+
+def lsub(cursor: Cursor) -> Lsub:
+    return Lsub(*_reference_and_pattern(cursor))
+
+
+def _reference_and_pattern(cursor: Cursor) -> tuple[str, str]:
+    """list = "LIST" SP mailbox SP list-mailbox"""
+    cursor.space()
+    reference = cursor.mailbox()
+    cursor.space()
+    return reference, cursor.list_mailbox()
+
+
+def namespace(cursor: Cursor) -> Namespace:
+    return Namespace()
+
+
+def status(cursor: Cursor) -> Status:
+    """status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")" """
+    cursor.space()
+    mailbox = cursor.mailbox()
+    cursor.space()
+
+    def item() -> StatusItem:
+        try:
+            return StatusItem(cursor.word("a status item").decode("ascii"))
+        except ValueError:
+            raise GrammarFault("there is no such status item") from None
+
+    return Status(mailbox, cursor.parenthesised(item))
+
+
+def check(cursor: Cursor) -> Check:
+    return Check()
+
+
+def close(cursor: Cursor) -> Close:
+    return Close()
+
+
+def unselect(cursor: Cursor) -> Unselect:
+    return Unselect()

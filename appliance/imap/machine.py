@@ -1,0 +1,442 @@
+"""The order of things on one connection: octets in, events out; no socket, no clock, no store.
+
+`receive` takes octets in any portions; `next_event` gives what they mean, one event at a time, because the outcome of
+one command (STARTTLS, AUTHENTICATE, IDLE, APPEND) decides what the octets after it are. None: more octets are wanted,
+or an answer is: after AppendReady nothing comes until `accept_append` or `refuse_append`.
+
+Promises: whole and byte-by-byte feeding give the same events (AppendOctets apart, whose portions may differ); what is
+buffered is bounded by `Limits`; a command that the present state does not allow never becomes an event.
+RFC 3501 2.2, 3 and 7.5, RFC 7888.
+
+Leniency: a bare LF ends a line as well as CRLF does (people at a terminal).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+from typing import Union
+
+from .grammar.append import Append
+from .grammar.append import append as read_append
+from .grammar.command import Command, verb
+from .grammar.cursor import Cursor, GrammarFault
+from .grammar.search import BadCharset
+
+
+class State(StrEnum):
+    """RFC 3501 3."""
+
+    NOT_AUTHENTICATED = "not authenticated"
+    AUTHENTICATED = "authenticated"
+    SELECTED = "selected"
+    LOGOUT = "logged out"
+
+
+_ANY = frozenset((State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED))
+_BEFORE = frozenset((State.NOT_AUTHENTICATED,))
+_SIGNED_IN = frozenset((State.AUTHENTICATED, State.SELECTED))
+_SELECTED = frozenset((State.SELECTED,))
+
+# RFC 3501 6: what each state allows. A `UID` command is allowed where its verb is.
+ALLOWED: dict[bytes, frozenset[State]] = {
+    b"CAPABILITY": _ANY,
+    b"ID": _ANY,
+    b"LOGOUT": _ANY,
+    b"NOOP": _ANY,
+    b"AUTHENTICATE": _BEFORE,
+    b"LOGIN": _BEFORE,
+    b"STARTTLS": _BEFORE,
+    b"APPEND": _SIGNED_IN,
+    b"CREATE": _SIGNED_IN,
+    b"DELETE": _SIGNED_IN,
+    b"ENABLE": _SIGNED_IN,  # RFC 5161 3.1 wants it before SELECT; that matters to nothing that we enable
+    b"EXAMINE": _SIGNED_IN,
+    b"IDLE": _SIGNED_IN,  # RFC 2177: no mailbox needs to be selected
+    b"LIST": _SIGNED_IN,
+    b"LSUB": _SIGNED_IN,
+    b"NAMESPACE": _SIGNED_IN,
+    b"RENAME": _SIGNED_IN,
+    b"SELECT": _SIGNED_IN,
+    b"STATUS": _SIGNED_IN,
+    b"SUBSCRIBE": _SIGNED_IN,
+    b"UNSUBSCRIBE": _SIGNED_IN,
+    b"CHECK": _SELECTED,
+    b"CLOSE": _SELECTED,
+    b"COPY": _SELECTED,
+    b"EXPUNGE": _SELECTED,
+    b"FETCH": _SELECTED,
+    b"MOVE": _SELECTED,
+    b"SEARCH": _SELECTED,
+    b"STORE": _SELECTED,
+    b"UNSELECT": _SELECTED,
+}
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """In octets. A command is its lines and its literals, APPEND's message apart. Dovecot allows 64 KiB a line."""
+
+    line_octets: int = 64 * 1024
+    literal_octets: int = 256 * 1024
+    command_octets: int = 512 * 1024
+
+
+BEFORE_SIGN_IN = Limits(line_octets=16 * 1024, literal_octets=4 * 1024, command_octets=20 * 1024)
+AFTER_SIGN_IN = Limits()
+MOST_FAULTS_IN_A_ROW = 20
+
+
+@dataclass(slots=True, frozen=True)
+class CommandReady:
+    tag: str
+    command: Command
+
+
+@dataclass(slots=True, frozen=True)
+class NeedContinuation:
+    """The client waits for `+` before it sends a literal."""
+
+
+@dataclass(slots=True, frozen=True)
+class AppendReady:
+    """An APPEND up to its message. waits: the client sends the message only when it is told to."""
+
+    tag: str
+    command: Append
+    waits: bool
+
+
+@dataclass(slots=True, frozen=True)
+class AppendOctets:
+    octets: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class AppendEnded:
+    """The message and the command's end are here; after a refusal this does not come."""
+
+
+@dataclass(slots=True, frozen=True)
+class Line:
+    """A line that is no command, as `expect_line` asked: of a SASL exchange, or IDLE's DONE."""
+
+    octets: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class Fault:
+    """What came is not a command that can be run. status: BAD or NO; code: of the response, without brackets."""
+
+    tag: str | None
+    text: str
+    status: str = "BAD"
+    code: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Fatal:
+    """What came leaves no way to go on: say BYE and hang up."""
+
+    text: str
+
+
+Event = Union[CommandReady, NeedContinuation, AppendReady, AppendOctets, AppendEnded, Line, Fault, Fatal]
+
+
+class LocalFault(RuntimeError):
+    """Our own side broke the machine's rules."""
+
+
+class _Mode(Enum):
+    COMMAND = auto()  # lines and literals of a command
+    LITERAL = auto()  # inside a literal of a command
+    APPEND_ASKED = auto()  # AppendReady was given, no answer yet
+    APPEND_OCTETS = auto()
+    APPEND_END = auto()  # the line end after the message
+    SKIP_OCTETS = auto()  # a literal that nobody wants, which the client sends unasked
+    SKIP_LINE = auto()  # the rest of the line after it
+    LINE = auto()
+    DEAD = auto()
+
+
+# literal = "{" number ["+"] "}" CRLF CHAR8...; `~{5}` (RFC 3516) is not ours and falls to the grammar.
+_ANNOUNCED = re.compile(rb"\{(\d{1,10})(\+?)\}\Z")
+# tag = 1*<any ASTRING-CHAR except "+">
+_TAG = re.compile(rb"([!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,200}) ")
+
+
+class ImapMachine:
+    def __init__(self, *, state: State = State.NOT_AUTHENTICATED) -> None:
+        self.state = state
+        self._mode = _Mode.COMMAND
+        self._buffer = bytearray()
+        self._searched = 0  # no LF stands before this place in the buffer
+        self._command = bytearray()  # lines and literals of the command that is coming in
+        self._left = 0  # octets of a literal still to come
+        self._append_waits = False
+        self._faults = 0
+
+    # octets in
+
+    def receive(self, octets: bytes) -> None:
+        if self._mode is not _Mode.DEAD:
+            self._buffer += octets
+
+    @property
+    def holds(self) -> int:
+        """Octets received and not yet given out."""
+        return len(self._buffer) + len(self._command)
+
+    @property
+    def in_command(self) -> bool:
+        """A command has begun and is not whole yet."""
+        return bool(self._buffer or self._command) or self._mode is not _Mode.COMMAND
+
+    # what the adapter has done
+
+    def signed_in(self) -> None:
+        self._must_be(State.NOT_AUTHENTICATED)
+        self.state = State.AUTHENTICATED
+
+    def selected(self) -> None:
+        self._must_be(State.AUTHENTICATED, State.SELECTED)
+        self.state = State.SELECTED
+
+    def unselected(self) -> None:
+        self._must_be(State.AUTHENTICATED, State.SELECTED)
+        self.state = State.AUTHENTICATED
+
+    def tls_started(self) -> None:
+        """What came before the handshake was not protected by it and is forgotten (RFC 3501 6.2.1)."""
+        self._must_be(State.NOT_AUTHENTICATED)
+        self._buffer.clear()
+        self._command.clear()
+        self._searched = 0
+
+    def logged_out(self) -> None:
+        self.state = State.LOGOUT
+        self._die()
+
+    def expect_line(self) -> None:
+        """The next line is no command but a Line; after it, commands again."""
+        if self._mode is not _Mode.COMMAND or self._command:
+            raise LocalFault("a command is coming in")
+        self._mode = _Mode.LINE
+
+    def accept_append(self) -> bool:
+        """True when the client waits for `+` before it sends the message."""
+        if self._mode is not _Mode.APPEND_ASKED:
+            raise LocalFault("no APPEND is waiting for an answer")
+        self._mode = _Mode.APPEND_OCTETS
+        return self._append_waits
+
+    def refuse_append(self) -> None:
+        """The tagged refusal is the adapter's to send; what the client sends unasked is skipped (RFC 7888 4)."""
+        if self._mode is not _Mode.APPEND_ASKED:
+            raise LocalFault("no APPEND is waiting for an answer")
+        self._drop(waits=self._append_waits, octets=self._left)
+
+    # events out
+
+    def next_event(self) -> Event | None:
+        while True:
+            match self._mode:
+                case _Mode.COMMAND:
+                    if (line := self._line()) is None:
+                        return self._too_long()
+                    if (event := self._command_line(line)) is not None:
+                        return event
+                case _Mode.LITERAL:
+                    if len(self._buffer) < self._left:
+                        return None
+                    self._command += self._take(self._left)
+                    self._left = 0
+                    self._mode = _Mode.COMMAND
+                case _Mode.APPEND_OCTETS:
+                    if self._left and not self._buffer:
+                        return None
+                    if self._left:
+                        octets = self._take(min(self._left, len(self._buffer)))
+                        self._left -= len(octets)
+                        return AppendOctets(octets)
+                    self._mode = _Mode.APPEND_END
+                case _Mode.APPEND_END:
+                    if (line := self._line()) is None:
+                        return self._too_long()
+                    return self._append_end(line)
+                case _Mode.SKIP_OCTETS:
+                    skipped = self._take(min(self._left, len(self._buffer)))
+                    self._left -= len(skipped)
+                    if self._left:
+                        return None
+                    self._mode = _Mode.SKIP_LINE
+                case _Mode.SKIP_LINE:
+                    if (line := self._line()) is None:
+                        return self._too_long()
+                    self._mode = _Mode.COMMAND
+                    self._skip_more(line)
+                case _Mode.LINE:
+                    if (line := self._line()) is None:
+                        return self._too_long()
+                    self._mode = _Mode.COMMAND
+                    return Line(line)
+                case _Mode.APPEND_ASKED | _Mode.DEAD:
+                    return None
+
+    # within
+
+    @property
+    def _limits(self) -> Limits:
+        return BEFORE_SIGN_IN if self.state is State.NOT_AUTHENTICATED else AFTER_SIGN_IN
+
+    def _line(self) -> bytes | None:
+        end = self._buffer.find(b"\n", self._searched)
+        if end < 0:
+            self._searched = len(self._buffer)
+            return None
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        self._searched = 0
+        return line[:-1] if line.endswith(b"\r") else line
+
+    def _take(self, count: int) -> bytes:
+        octets = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        self._searched = 0
+        return octets
+
+    def _too_long(self) -> Event | None:
+        """Called where no line end is in the buffer."""
+        if len(self._buffer) > self._limits.line_octets:
+            return self._fatal("The line is too long")
+        return None
+
+    def _command_line(self, line: bytes) -> Event | None:
+        if len(line) > self._limits.line_octets:
+            return self._fatal("The line is too long")
+        self._command += line
+        if len(self._command) > self._limits.command_octets:
+            return self._fatal("The command is too long")
+        announced = _ANNOUNCED.search(line)
+        if announced is None:
+            octets = bytes(self._command)
+            self._command.clear()
+            return self._whole_command(octets)
+        return self._literal(int(announced.group(1)), waits=not announced.group(2))
+
+    def _literal(self, octets: int, *, waits: bool) -> Event | None:
+        """A literal is announced at the end of what has come of a command."""
+        so_far = bytes(self._command)
+        tag, rest = self._split(so_far)
+        try:
+            if tag is not None:
+                asked = self._append_so_far(tag, rest, waits)
+                if asked is not None:
+                    self._command.clear()
+                    self._left = octets
+                    self._append_waits = waits
+                    self._mode = _Mode.APPEND_ASKED
+                    return asked
+        except GrammarFault as fault:
+            self._drop(waits=waits, octets=octets)
+            return self._fault(tag, fault)
+        if octets > self._limits.literal_octets or len(so_far) + octets > self._limits.command_octets:
+            if not waits:
+                return self._fatal("The literal is too large")
+            self._drop(waits=True, octets=octets)
+            return self._fault(tag, GrammarFault("the literal is too large"), code="TOOBIG")
+        self._command += b"\r\n"
+        self._left = octets
+        self._mode = _Mode.LITERAL
+        return NeedContinuation() if waits else None
+
+    def _append_so_far(self, tag: str, rest: bytes, waits: bool) -> AppendReady | None:
+        """An APPEND whose message is what is announced; None for any other literal. Raises GrammarFault."""
+        cursor = Cursor(rest)
+        try:
+            name, _ = verb(cursor)
+        except GrammarFault:
+            return None
+        if name != b"APPEND":
+            return None
+        self._check_state(name)
+        after_verb = cursor.at
+        try:
+            return AppendReady(tag, read_append(cursor), waits)
+        except GrammarFault:
+            # The announced literal may be the mailbox's name; then nothing stands before it.
+            if _ANNOUNCED.fullmatch(rest[after_verb:].lstrip(b" ")):
+                return None
+            raise
+
+    def _append_end(self, line: bytes) -> Event:
+        self._mode = _Mode.COMMAND
+        if line.strip(b" "):
+            # Another message would be MULTIAPPEND (RFC 3502), which is not offered.
+            self._skip_more(line)
+            return self._fault(None, GrammarFault("one message at a time"))
+        self._faults = 0
+        return AppendEnded()
+
+    def _whole_command(self, octets: bytes) -> Event:
+        tag, rest = self._split(octets)
+        if tag is None:
+            return self._fault(None, GrammarFault("a tag and a command expected"))
+        cursor = Cursor(rest)
+        try:
+            name, reader = verb(cursor)
+            self._check_state(name)
+            command = reader(cursor)
+            cursor.end()
+        except GrammarFault as fault:
+            return self._fault(tag, fault)
+        self._faults = 0
+        return CommandReady(tag, command)
+
+    def _check_state(self, name: bytes) -> None:
+        if self.state not in ALLOWED[name.removeprefix(b"UID ")]:
+            raise GrammarFault(f"that is not possible now ({self.state})")
+
+    @staticmethod
+    def _split(octets: bytes) -> tuple[str | None, bytes]:
+        found = _TAG.match(octets)
+        if found is None:
+            return None, octets
+        return found.group(1).decode("ascii"), octets[found.end() :]
+
+    def _skip_more(self, line: bytes) -> None:
+        """What is being skipped ends with `line`, unless that announces a literal that is coming unasked."""
+        announced = _ANNOUNCED.search(line)
+        if announced is not None and announced.group(2):
+            self._drop(waits=False, octets=int(announced.group(1)))
+
+    def _drop(self, *, waits: bool, octets: int) -> None:
+        """The command is given up; a literal that the client does not wait with is still coming."""
+        self._command.clear()
+        self._left = 0 if waits else octets
+        self._mode = _Mode.COMMAND if waits else _Mode.SKIP_OCTETS
+
+    def _fault(self, tag: str | None, fault: GrammarFault, *, code: str | None = None) -> Event:
+        self._faults += 1
+        if self._faults >= MOST_FAULTS_IN_A_ROW:
+            return self._fatal("Too many commands that are none")
+        text = str(fault)
+        text = text[:1].upper() + text[1:]
+        if isinstance(fault, BadCharset):
+            return Fault(tag, text, "NO", "BADCHARSET (US-ASCII UTF-8)")
+        return Fault(tag, text, code=code)
+
+    def _fatal(self, text: str) -> Fatal:
+        self._die()
+        return Fatal(text)
+
+    def _die(self) -> None:
+        self._mode = _Mode.DEAD
+        self._buffer.clear()
+        self._command.clear()
+
+    def _must_be(self, *states: State) -> None:
+        if self.state not in states:
+            raise LocalFault(f"not possible while {self.state}")

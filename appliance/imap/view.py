@@ -1,0 +1,236 @@
+"""The mailbox as one client knows it, and what to tell it when the store knows more.
+
+`MailboxView` holds parallel arrays: place p is sequence number p + 1. `apply` takes what the store says now and returns
+the untagged responses that bring the client up to date, as values; nothing else changes the arrays, so that a client's
+sequence numbers and ours cannot drift apart. An expunged message stays in its place until `apply` may tell of it: never
+during FETCH, STORE and SEARCH by sequence number (RFC 3501 7.4.1).
+
+`Journal` says which of the mailbox's changes are in the view: each change has the next MODSEQ, so that a gap shows. Pure.
+Memory: some 21 octets a message. RFC 3501 2.3, 5.2 and 7.3-7.4.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+SEEN = 1
+RECENT = 32  # beside the flag bits of the store, which are below: \Recent is a session's and never stored
+
+FlagRow = tuple[int, int, str, int]  # UID, flags, keywords, MODSEQ
+
+
+@dataclass(slots=True, frozen=True)
+class Expunged:
+    number: int
+
+
+@dataclass(slots=True, frozen=True)
+class Exists:
+    count: int
+
+
+@dataclass(slots=True, frozen=True)
+class RecentCount:
+    count: int
+
+
+@dataclass(slots=True, frozen=True)
+class FlagsNow:
+    """flags: with RECENT."""
+
+    number: int
+    uid: int
+    flags: int
+    keywords: str
+
+
+@dataclass(slots=True, frozen=True)
+class KeywordsNow:
+    """A keyword is in use that the client has not heard of: FLAGS has to be said again."""
+
+    keywords: tuple[str, ...]
+
+
+Untagged = Expunged | Exists | RecentCount | FlagsNow | KeywordsNow
+
+
+class MailboxView:
+    def __init__(self, rows: Sequence[FlagRow], *, first_recent_uid: int) -> None:
+        """rows: in the order of UIDs; UIDs from first_recent_uid on are \\Recent in this session."""
+        uids, flags, keywords, modseqs = zip(*rows, strict=True) if rows else ((), (), (), ())
+        self.uids = array("I", uids)
+        self.flags = array("B", flags)
+        self.keywords: list[str] = list(keywords)
+        self.modseqs = array("Q", modseqs)
+        for place in range(bisect_left(self.uids, first_recent_uid), len(self.uids)):
+            self.flags[place] |= RECENT
+        self._known_keywords = {word.lower(): word for words in set(self.keywords) for word in words.split()}
+        self._gone: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    @property
+    def recent(self) -> int:
+        return sum(1 for flags in self.flags if flags & RECENT)
+
+    @property
+    def first_unseen(self) -> int | None:
+        """The sequence number of the first message without \\Seen."""
+        return next((number for number, flags in enumerate(self.flags, 1) if not flags & SEEN), None)
+
+    @property
+    def keyword_names(self) -> tuple[str, ...]:
+        return tuple(self._known_keywords[key] for key in sorted(self._known_keywords))
+
+    @property
+    def has_untold(self) -> bool:
+        """A message is gone that the client has not been told of."""
+        return bool(self._gone)
+
+    def place_of(self, uid: int) -> int | None:
+        place = bisect_left(self.uids, uid)
+        return place if place < len(self.uids) and self.uids[place] == uid else None
+
+    def is_gone(self, place: int) -> bool:
+        return self.uids[place] in self._gone
+
+    def apply(
+        self,
+        changed: Iterable[FlagRow],
+        gone: Iterable[int],
+        *,
+        first_recent_uid: int,
+        may_expunge: bool,
+        quiet: bool = False,
+    ) -> list[Untagged]:
+        """changed: rows as they are now, in the order of UIDs, new ones included; gone: UIDs that are no more.
+
+        first_recent_uid: new UIDs from here on are \\Recent in this session. quiet: the client knows the flags already.
+        Cost: linear in the mailbox when something was expunged, else in what changed.
+        """
+        told: list[Untagged] = []
+        keywords_before = len(self._known_keywords)
+        appended = False
+        for uid, flags, keywords, modseq in changed:
+            place = self.place_of(uid)
+            if place is None:
+                if not self.uids or uid > self.uids[-1]:
+                    self._append(uid, flags | (RECENT if uid >= first_recent_uid else 0), keywords, modseq)
+                    appended = True
+                continue
+            if modseq < self.modseqs[place]:
+                continue  # older than what we know, from a reader that began before our own change
+            flags |= self.flags[place] & RECENT
+            self.modseqs[place] = modseq
+            if flags != self.flags[place] or keywords != self.keywords[place]:
+                self.flags[place] = flags
+                self.keywords[place] = keywords
+                self._learn(keywords)
+                if not quiet:
+                    told.append(FlagsNow(place + 1, uid, flags, keywords))
+        if len(self._known_keywords) != keywords_before:
+            told.insert(0, KeywordsNow(self.keyword_names))
+        self._gone.update(uid for uid in gone if self.place_of(uid) is not None)
+        if may_expunge and self._gone:
+            # Flags first, by the numbers that still stand; a message that is gone needs no news of its flags.
+            told = [item for item in told if not (isinstance(item, FlagsNow) and item.uid in self._gone)]
+            told += self._expunge()
+        if appended:
+            told += (Exists(len(self.uids)), RecentCount(self.recent))
+        return told
+
+    def _append(self, uid: int, flags: int, keywords: str, modseq: int) -> None:
+        self.uids.append(uid)
+        self.flags.append(flags)
+        self.keywords.append(keywords)
+        self.modseqs.append(modseq)
+        self._learn(keywords)
+
+    def _learn(self, keywords: str) -> None:
+        for word in keywords.split():
+            self._known_keywords.setdefault(word.lower(), word)
+
+    def _expunge(self) -> list[Untagged]:
+        """From the highest number down, so that each one is also the number that it had before."""
+        gone = self._gone
+        told: list[Untagged] = [
+            Expunged(place + 1) for place in range(len(self.uids) - 1, -1, -1) if self.uids[place] in gone
+        ]
+        keep = [place for place, uid in enumerate(self.uids) if uid not in gone]
+        self.uids = array("I", [self.uids[place] for place in keep])
+        self.flags = array("B", [self.flags[place] for place in keep])
+        self.keywords = [self.keywords[place] for place in keep]
+        self.modseqs = array("Q", [self.modseqs[place] for place in keep])
+        self._gone = set()
+        return told
+
+
+@dataclass(slots=True, frozen=True)
+class Note:
+    """One change as the bus told it: which UIDs to look at again, and which are gone."""
+
+    touched: tuple[int, ...]
+    gone: tuple[int, ...]
+    whole: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Missing:
+    """What the store has to be asked for. touched None: for everything after `since`."""
+
+    touched: tuple[int, ...] | None
+    gone: tuple[int, ...]
+    since: int
+
+
+MOST_NOTES = 1000  # more than so many: ask for everything that changed
+
+
+class Journal:
+    """The changes that are not in the view yet, by MODSEQ. modseq: everything up to it is in the view."""
+
+    def __init__(self, modseq: int) -> None:
+        self.modseq = modseq
+        self._notes: dict[int, Note | None] = {}  # None: in the view already, by our own doing
+
+    @property
+    def dirty(self) -> bool:
+        """The bus told of something that is not in the view."""
+        return any(note is not None for note in self._notes.values())
+
+    def note(self, modseq: int, note: Note) -> None:
+        if modseq > self.modseq:
+            self._notes.setdefault(modseq, note)
+
+    def own(self, modseq: int) -> None:
+        """A change of this session's own is in the view: the bus will tell, or has told, nothing new by it."""
+        if modseq > self.modseq:
+            self._notes[modseq] = None
+            while self.modseq + 1 in self._notes and self._notes[self.modseq + 1] is None:
+                self.modseq += 1
+                del self._notes[self.modseq]
+
+    def missing(self, highest: int) -> Missing | None:
+        """What stands between the view and the mailbox at MODSEQ `highest`; None when nothing does."""
+        if highest <= self.modseq:
+            return None
+        wanted = range(self.modseq + 1, highest + 1)
+        notes = [self._notes.get(modseq, _UNTOLD) for modseq in wanted] if len(wanted) <= MOST_NOTES else [_UNTOLD]
+        told = [note for note in notes if note is not None]
+        if any(note.whole for note in told):
+            return Missing(None, (), self.modseq)
+        touched = sorted({uid for note in told for uid in note.touched})
+        gone = sorted({uid for note in told for uid in note.gone})
+        return Missing(tuple(touched), tuple(gone), self.modseq)
+
+    def caught_up(self, highest: int) -> None:
+        if highest > self.modseq:
+            self.modseq = highest
+        self._notes = {modseq: note for modseq, note in self._notes.items() if modseq > self.modseq}
+
+
+_UNTOLD = Note((), (), whole=True)
