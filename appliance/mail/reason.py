@@ -26,11 +26,11 @@ class Reason:
 
     @property
     def for_peer(self) -> str:
-        return _fill(WORDINGS[self.id].peer, self.params)
+        return fill(WORDINGS[self.id].peer, self.params)
 
     @property
     def for_owner(self) -> str:
-        return _fill(WORDINGS[self.id].owner, self.params)
+        return fill(WORDINGS[self.id].owner, self.params)
 
 
 def because(id: str, **params: object) -> Reason:
@@ -39,7 +39,7 @@ def because(id: str, **params: object) -> Reason:
     return Reason(id, {name: str(value) for name, value in params.items()})
 
 
-def _fill(sentence: str, params: Mapping[str, str]) -> str:
+def fill(sentence: str, params: Mapping[str, str]) -> str:
     """The peer's words may end up in a parameter: no control characters, so that none can end our line."""
     clean = {name: "".join(c if c.isprintable() else "?" for c in value) for name, value in params.items()}
     return sentence.format_map(clean)
@@ -137,4 +137,93 @@ WORDINGS: dict[str, Wording] = {
     "set-up-already": Wording("Set up already", "This server has been set up already. Sign in to change it."),
     "not-a-domain": Wording("That is not a domain name", "{domain} is not a domain name: {why}."),
     "configuration": Wording("The configuration is not valid", "{what}"),
+    # web
+    "answer-missing": Wording("Something is missing", "Please fill this in."),
+    "passwords-differ": Wording("The passwords differ", "The two passwords are not the same. Type both again."),
+    "password-again": Wording(
+        "The password is needed again",
+        "Please type this password again: it is not kept on the card before the set-up is done.",
+    ),
+    "choose-one": Wording("Nothing was chosen", "Choose one of these."),
+    "port-number": Wording("That is not a port number", "A port is a number from 1 to 65535, such as 465 or 587."),
+    "hostname-is-domain": Wording(
+        "The server needs a name of its own",
+        "Give the server a name of its own inside the domain, such as mail.{domain}.",
+    ),
+    "name-too-long": Wording("The name is too long", "That name is too long; at most {most} characters."),
+    "mailbox-in-domain": Wording(
+        "The mailbox has to be in the domain", "The first mailbox is in {domain}: write only the part before the @."
+    ),
+    # smtp
+    "goodbye": Wording("Goodbye", "The other side said goodbye."),
+    "chunk-ok": Wording("The chunk has arrived", "A piece of a message has arrived."),
+    "verify-by-sending": Wording(
+        "Send the message and see", "Somebody asked whether an address exists; this server does not tell."
+    ),
+    "shutting-down": Wording("Shutting down, try again later", "This server was being stopped."),
+    "peer-quiet": Wording("Nothing was heard for too long", "The other side said nothing for too long."),
+    "peer-slow": Wording("The message came too slowly", "A message from {ip} came so slowly that it was broken off."),
+    "connections-full": Wording(
+        "Too many connections, try again later",
+        "{ip} was asked to come later: there were too many connections at once. See limits.connections.",
+    ),
+    "too-many-mistakes": Wording(
+        "Too many mistakes", "{ip} made so many mistakes that the connection was closed. Nothing to do."
+    ),
+    "too-many-refused-recipients": Wording(
+        "Too many refused recipients",
+        "{ip} named so many addresses that do not exist here that the connection was closed. Nothing to do.",
+    ),
+    "command-too-long": Wording("The line is too long", "A command was longer than this server takes."),
+    "command-malformed": Wording(
+        "A line ends with CR LF and holds no other CR, LF or NUL", "A command held control characters."
+    ),
+    "command-unknown": Wording("Unknown command", "Unknown command."),
+    "command-not-done": Wording("That command is not available here", "A command that is not available was asked for."),
+    "command-syntax": Wording("Syntax: {syntax}", "A command was malformed."),
+    "command-order": Wording("{first} first", "A command came too early."),
+    "mail-twice": Wording("A message is under way already", "A command came too early."),
+    "parameter-unknown": Wording("The parameter {parameter} is not known here", "A program asked for {parameter}."),
+    "parameter-wrong": Wording("The value of {parameter} is wrong", "A program sent a wrong value for {parameter}."),
+    "address-malformed": Wording("The address is malformed: {why}", "A program sent a malformed address: {why}."),
+    "smtputf8-needed": Wording(
+        "An address that is not ASCII needs SMTPUTF8", "A program sent an international address without saying so."
+    ),
+    "line-ends-broken": Wording(
+        "The message holds a CR or an LF that stands alone; lines end with CR LF",
+        "A message held a bare CR or LF, which can hide a second message inside it, so it was refused.",
+    ),
+    "nul-in-message": Wording(
+        "The message holds a NUL octet", "A message held a NUL octet, which no mail program could be given."
+    ),
+    "chunk-wrong": Wording("The message was given up after an earlier refusal", "A refused message was still sent on."),
+    "starttls-first": Wording("Say STARTTLS first", "A program did not switch to TLS. Choose STARTTLS in its settings."),
+    "tls-missing": Wording("TLS is not available now", "There is no certificate that could be used. See TLS."),
+    "tls-already": Wording("TLS is in use already", "A program asked for TLS twice."),
+    "encrypt-first": Wording(
+        "Sign in over TLS only", "A program tried to sign in without TLS. Choose STARTTLS or TLS in its settings."
+    ),
+    "signed-in": Wording("Signed in", "{account} has signed in."),
+    "signed-in-already": Wording("Signed in already", "A program signed in twice."),
+    "mechanism-unknown": Wording("That way to sign in is not known here", "A program tried an unknown way to sign in."),
+    "sign-in-cancelled": Wording("Sign-in cancelled", "A program broke off signing in."),
+    "sign-in-malformed": Wording("The answer is malformed", "A program sent a malformed answer while signing in."),
+    "sign-in-too-often": Wording(
+        "Too many failed sign-ins", "{ip} failed to sign in several times, so the connection was closed."
+    ),
+    # status: the steps of a message's story
+    "trace-received": Wording("Received", "Mail from {reverse_path} for {recipients} came in."),
+    "trace-report-received": Wording("Received", "A report for {recipients} came in."),
+    "trace-sent": Wording("Received", "{account} sent mail to {recipients}."),
+    "trace-filed": Wording("Filed", "It was filed for {recipient} in the mailbox {mailbox} of {account}."),
+    "trace-queued": Wording("Queued", "It was put into the queue for {recipient}."),
+    "trace-delivered": Wording("Delivered", "It was delivered to {recipient}: {host} took it."),
+    "trace-deferred": Wording("Deferred", "It could not be delivered to {recipient} yet. {sentence}"),
+    "trace-failed": Wording("Failed", "It cannot be delivered to {recipient}. {sentence}"),
+    "trace-bounced": Wording("Bounced", "{reverse_path} was told that it did not reach {recipient}."),
+    "trace-refused": Wording("Refused", "It was refused. {sentence}"),
+    "trace-hold": Wording("Held", "You held it back in the queue."),
+    "trace-release": Wording("Released", "You let it go on."),
+    "trace-flush": Wording("Flushed", "You had it tried again at once."),
+    "trace-remove": Wording("Removed", "You removed it from the queue."),
 }
