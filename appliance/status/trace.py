@@ -251,12 +251,12 @@ class TraceReader:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """Swallows what says that there is nothing to read."""
-        if not self._path.exists():
-            yield _empty()
-            return
         with contextlib.suppress(sqlite3.DatabaseError, msgspec.DecodeError):
-            connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
-            with contextlib.closing(connection):
+            there = self._path.exists()
+            where = f"{self._path.absolute().as_uri()}?mode=ro" if there else "file::memory:"
+            with contextlib.closing(sqlite3.connect(where, uri=True, timeout=5)) as connection:
+                if not there:
+                    connection.executescript(_SCHEMA)
                 yield connection
 
     def _stories(self, connection: sqlite3.Connection, trace_ids: list[str]) -> list[Story]:
@@ -290,12 +290,6 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
     except sqlite3.Error:
         connection.close()
         raise
-    return connection
-
-
-def _empty() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:")
-    connection.executescript(_SCHEMA)
     return connection
 
 
