@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 
 from ..mail.address import AddressFault, parse_domain
-from .schema import ALLOWED, Config
+from .schema import ALLOWED, SECTIONS, Config
 
 FILE_NAME = "merpati.yaml"
 
@@ -29,43 +29,66 @@ class ConfigFault(Exception):
 def load(path: Path) -> Config:
     """The checked configuration; an absent or empty file is a configuration without any key. Raises ConfigFault."""
     try:
-        text = path.read_text()
+        return parse(read_text(path), str(path))
     except FileNotFoundError:
-        text = ""
-    except (OSError, UnicodeDecodeError) as fault:
-        raise ConfigFault(f"{path}: cannot be read: {fault}") from None
-    return parse(text, str(path))
+        return parse("", str(path))
+
+
+def read_text(path: Path) -> str:
+    """The file as text. Raises FileNotFoundError, or ConfigFault when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as fault:
+        line = fault.object[: fault.start].count(b"\n") + 1
+        raise ConfigFault(f"{path}, line {line}: this is not UTF-8 text") from None
+    except OSError as fault:
+        raise ConfigFault(f"{path}: cannot be read: {fault.strerror}") from None
 
 
 def parse(text: str, name: str = FILE_NAME) -> Config:
+    return check(read_document(text, name), name)
+
+
+def read_document(text: str, name: str) -> Any:
+    """YAML with its comments and line numbers, not checked yet. Raises ConfigFault."""
     try:
-        document = round_trip().load(io.StringIO(text))
+        return round_trip().load(io.StringIO(text))
     except MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark else 1
         raise ConfigFault(f"{name}, line {line}: this is not YAML: {fault.problem}") from None
-    except YAMLError as fault:
-        raise ConfigFault(f"{name}: this is not YAML: {fault}") from None
-    return check(document, name)
+    except Exception as fault:  # the parser lets out whatever it stumbles over: `!!int x`, `!!int`, too deep a nest
+        first_line = str(fault).partition("\n")[0]
+        raise ConfigFault(f"{name}: this is not YAML: {first_line}") from None
 
 
 def check(document: Any, name: str) -> Config:
-    """Types, then what types cannot say."""
+    """Types, then what types cannot say. Names of hosts and domains come out in lower-case A-labels."""
     if document is None:
         document = CommentedMap()
     if not isinstance(document, CommentedMap):
         raise ConfigFault(f"{name}, line 1: keys such as hostname and domains are expected here")
     try:
-        config = msgspec.convert(_plain(document), Config, strict=True)
+        config = msgspec.convert(_without_empty_sections(_plain(document)), Config, strict=True)
     except msgspec.ValidationError as fault:
         raise _explain(document, name, str(fault)) from None
+    except RecursionError:
+        raise ConfigFault(f"{name}: a value contains itself") from None
     for key, sentence in _beyond_types(config):
         raise _fault(document, name, key, sentence)
-    return config
+    return msgspec.structs.replace(
+        config,
+        hostname=parse_domain(config.hostname) if config.hostname is not None else None,
+        domains=tuple(parse_domain(domain) for domain in config.domains),
+    )
 
 
 def round_trip() -> YAML:
     yaml = YAML(typ="rt", pure=True)
     yaml.preserve_quotes = True
+    yaml.width = 4096  # a long value stays on its line
+    yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
 
 
@@ -81,12 +104,17 @@ def _beyond_types(config: Config) -> Iterator[tuple[str, str | None]]:
                     wrong.append(each)
             if wrong:
                 yield key, None
-    if len({domain.lower() for domain in config.domains}) != len(config.domains):
+    if len({parse_domain(domain) for domain in config.domains}) != len(config.domains):
         yield "domains", "a domain is named twice"
     with _as_fault() as wrong:
         ipaddress.ip_address(config.listen.address)
     if wrong:
         yield "listen.address", None
+    taken: dict[int, str] = {}
+    for name in config.listen.__struct_fields__:
+        port = getattr(config.listen, name)
+        if isinstance(port, int) and port and taken.setdefault(port, name) != name:
+            yield f"listen.{name}", f"found {port}, which is the port of {taken[port]} already"
     if _bad_resolver(config):
         yield "resolver", None
     if config.outbound.mode == "smarthost" and config.outbound.smarthost is None:
@@ -130,7 +158,7 @@ def _explain(document: CommentedMap, name: str, fault: str) -> ConfigFault:
             k.removeprefix(section + "." if section else "") for k in ALLOWED if k.rpartition(".")[0] == section
         )
         return ConfigFault(
-            f"{name}, line {_line(document, key)}: there is no key {key}; allowed here are {', '.join(known)}"
+            f"{name}, line {_line(document, key)}: there is no key {key}; allowed here are {', '.join(known) or 'none yet'}"
         )
     missing = re.search(r"missing required field `([^`]+)`", fault)
     if missing:
@@ -160,6 +188,11 @@ def _found(document: CommentedMap, key: str) -> str:
     for level in key.split("."):
         node = node.get(level) if isinstance(node, CommentedMap) else None
     return repr(_plain(node)) if node is not None else "nothing"
+
+
+def _without_empty_sections(values: dict[str, Any]) -> dict[str, Any]:
+    """A section all of whose keys are commented out is a section of defaults."""
+    return {key: value for key, value in values.items() if value is not None or key not in SECTIONS}
 
 
 def _plain(node: Any) -> Any:

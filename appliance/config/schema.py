@@ -118,7 +118,7 @@ class Config(Section, frozen=True):
         if self.resolver is None:
             return None
         host, colon, port = self.resolver.rpartition(":")
-        if not colon or (":" in host and not host.startswith("[")):
+        if not colon or port.endswith("]") or (":" in host and not host.startswith("[")):
             return self.resolver.strip("[]"), 53
         return host.strip("[]"), int(port)
 
@@ -166,3 +166,5 @@ ALLOWED: dict[str, str] = {
     "locale.language": "en or id",
     "locale.timezone": "a time zone such as Asia/Jakarta",
 }
+
+SECTIONS = frozenset(key for key, allowed in ALLOWED.items() if allowed.startswith(_SECTION))
