@@ -32,7 +32,9 @@ _ASCTIME = re.compile(
     + rb"(?:\s+(?P<zone>[A-Za-z]+))?\s+(?P<year>\d{4})(?:\s+(?P<offset>[+-]\d{4}))?"
 )
 _ISO = re.compile(
-    rb"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)[Tt\s]\s*" + _TIME + rb"\s*(?:(?P<offset>[+-]\d\d:?\d\d)|(?P<zone>[A-Za-z]+))?"
+    rb"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)[Tt\s]\s*"
+    + _TIME
+    + rb"\s*(?:(?P<offset>[+-]\d\d:?\d\d)|(?P<zone>[A-Za-z]+))?"
 )
 _INNER_COMMENT = re.compile(rb"\([^()]*\)")
 

@@ -10,10 +10,10 @@ RFC 5322 2.2, 3.6.8, 4.5.8 (white space before the colon); RFC 9051 6.4.5.1 (HEA
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)")
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _PARAGRAPH = re.compile(rb"[^\n]*(?:\n[ \t][^\n]*)*\n?")  # a line with its continuations, field or not
 _FOLD = re.compile(rb"[\r\n]+")
 _FIELD_AT_LINE_START = re.compile(rb"^([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
@@ -32,7 +32,14 @@ def header_end(data: bytes) -> int:
 def split_headers(block: bytes) -> list[tuple[bytes, bytes]]:
     """(name as written, raw value) of each field; the value starts after the colon, with its folding, without the
     line's end. What follows the empty line is not looked at."""
-    return [(name, value.removesuffix(b"\r")) for name, value in _FIELD_AT_LINE_START.findall(_header_of(block))]
+    return list(each_field(block))
+
+
+def each_field(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The same, one at a time: a header of a hundred thousand short fields would make a large list."""
+    for field in _FIELD_AT_LINE_START.finditer(_header_of(block)):
+        name, value = field.groups()
+        yield name, value.removesuffix(b"\r")
 
 
 def header_values(block: bytes, name: bytes) -> list[bytes]:

@@ -1,0 +1,51 @@
+"""A few readable words from the beginning of a text, for lists of messages.
+
+Promises: never raises; one line of at most PREVIEW_CHARACTERS characters, without markup, control characters and the
+invisible ones that newsletters pad themselves with. Quoted lines of the message replied to are left out while there is
+anything else. Needs only the first HEAD_OCTETS octets of the part; a preview is a hint, so a style sheet longer
+than that leaves it empty. RFC 8970 3.1 (at most 200 characters).
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+from .charsets import decode_text, decode_transfer
+
+HEAD_OCTETS = 16 * 1024
+PREVIEW_CHARACTERS = 200
+_ENOUGH = 2000  # characters of plain text that are looked at
+
+# Each alternative ends at the end of the text if nothing else ends it, which keeps the time linear.
+_MARKUP = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    r"|<(?P<silent>head|style|script|title|template)\b.*?(?:</(?P=silent)\s*>|\Z)"
+    r"|<[/!?a-z][^>]*(?:>|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
+_INLINE = re.compile(r"</?(?:a|abbr|b|big|code|em|font|i|ins|mark|s|small|span|strong|sub|sup|u|wbr)\b", re.IGNORECASE)
+_INVISIBLE = dict.fromkeys(
+    (0xAD, 0x34F, 0x61C, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
+)
+
+
+def preview(head: bytes, subtype: bytes, encoding: bytes, charset: str) -> str:
+    """head: the first octets of a text/plain or text/html body, still in their transfer encoding."""
+    text = decode_text(decode_transfer(head[:HEAD_OCTETS], encoding), charset)
+    if subtype == b"html":
+        return _line(html.unescape(_MARKUP.sub(_space, text)))
+    text = text[:_ENOUGH]
+    own = "\n".join(line for line in text.splitlines() if not line.startswith(">"))
+    return _line(own) or _line(text)
+
+
+def _space(markup: re.Match[str]) -> str:
+    """A paragraph parts words, an emphasis does not."""
+    return "" if _INLINE.match(markup[0]) else " "
+
+
+def _line(text: str) -> str:
+    words = "".join(c if c.isprintable() else " " for c in text.translate(_INVISIBLE)[: 4 * _ENOUGH]).split()
+    line = " ".join(words)[: PREVIEW_CHARACTERS + 1]
+    return line if len(line) <= PREVIEW_CHARACTERS else line[: PREVIEW_CHARACTERS - 1].rstrip() + "…"
