@@ -1,0 +1,97 @@
+"""What an open dashboard is told while it is open: one follower of the mail process for all of them.
+
+Each stream keeps a thread of the web server, so there are only a few; whoever comes after asks every few seconds instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+from appliance.status.snapshot import Snapshot
+
+from ..deps import StatusDoor
+
+MOST_STREAMS = 3
+HEARTBEAT_S = 10.0
+LONGEST_S = 600.0  # a stream ends now and then, and the browser opens the next: none is forgotten open
+GATHER_S = 0.3  # between two words to a browser
+_SNAPSHOTS = ("Snapshot",)
+
+
+class Feed:
+    def __init__(self, status: StatusDoor) -> None:
+        self._status = status
+        self._news = threading.Condition()
+        self._version = 0
+        self._snapshot: Snapshot | None = None
+        self._open = 0
+        self._following = False
+
+    def join(self) -> bool:
+        """Takes a place; False when all are taken. Whoever got one must `follow` or `leave`."""
+        with self._news:
+            if self._open >= MOST_STREAMS:
+                return False
+            self._open += 1
+            if not self._following:
+                self._following = True
+                threading.Thread(target=self._listen, name="web-follower", daemon=True).start()
+            return True
+
+    def leave(self) -> None:
+        with self._news:
+            self._open -= 1
+            self._news.notify_all()
+
+    def follow(self) -> Iterator[Snapshot | None]:
+        """The state, at once, whenever it changes, and at least every HEARTBEAT_S; None: nobody answers. Blocks."""
+        seen = -1
+        until = time.monotonic() + LONGEST_S
+        first = self._status.snapshot()
+        yield first
+        while time.monotonic() < until:
+            with self._news:
+                self._news.wait_for(lambda before=seen: self._version != before, HEARTBEAT_S)  # type: ignore[misc]
+                seen, snapshot = self._version, self._snapshot
+            yield snapshot if seen else self._status.snapshot()
+            time.sleep(GATHER_S)
+
+    def _listen(self) -> None:
+        """Runs while somebody looks. The mail process gives a sign of life every few seconds, so this ends soon after."""
+        while self._somebody_looks():
+            for heard in self._status.events(types=_SNAPSHOTS):
+                if isinstance(heard, Snapshot):
+                    self._tell(heard)
+                if not self._somebody_looks(stop_if_not=False):
+                    break
+            else:
+                self._tell(None)
+                with self._news:
+                    self._news.wait_for(lambda: self._open == 0, 2.0)
+
+    def _tell(self, snapshot: Snapshot | None) -> None:
+        with self._news:
+            if snapshot is None and self._snapshot is None and self._version:
+                return
+            self._snapshot = snapshot
+            self._version += 1
+            self._news.notify_all()
+
+    def _somebody_looks(self, *, stop_if_not: bool = True) -> bool:
+        with self._news:
+            if self._open == 0 and stop_if_not:
+                self._following = False
+                self._snapshot, self._version = None, 0
+            return self._open > 0
+
+
+@contextlib.contextmanager
+def place(feed: Feed) -> Iterator[None]:
+    """Gives the place back, however the stream ends."""
+    try:
+        yield
+    finally:
+        feed.leave()
