@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
-from typing import Union
 
 from .grammar.append import Append
 from .grammar.append import append as read_append
@@ -142,7 +141,7 @@ class Fatal:
     text: str
 
 
-Event = Union[CommandReady, NeedContinuation, AppendReady, AppendOctets, AppendEnded, Line, Fault, Fatal]
+Event = CommandReady | NeedContinuation | AppendReady | AppendOctets | AppendEnded | Line | Fault | Fatal
 
 
 class LocalFault(RuntimeError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Union
 
 from . import append, fetch, mailboxes, messages, search, session
 from .append import Append
@@ -29,11 +28,9 @@ from .messages import Copy, Expunge, Move, StoreFlags
 from .search import Search
 from .session import Authenticate, Capability, Enable, Id, Idle, Login, Logout, Noop, StartTls
 
-Command = Union[
-    Append, Authenticate, Capability, Check, Close, Copy, Create, Delete, Enable, Expunge, Fetch, Id, Idle, List,
-    Login, Logout, Lsub, Move, Namespace, Noop, Rename, Search, Select, StartTls, Status, StoreFlags, Subscribe,
-    Unselect,
-]  # fmt: skip
+Command = (
+    Append | Authenticate | Capability | Check | Close | Copy | Create | Delete | Enable | Expunge | Fetch | Id | Idle | List | Login | Logout | Lsub | Move | Namespace | Noop | Rename | Search | Select | StartTls | Status | StoreFlags | Subscribe | Unselect
+)  # fmt: skip
 
 Reader = Callable[[Cursor], Command]
 

@@ -6,18 +6,16 @@ by a few: flags wanted or not, sets, sizes, days, texts. `../search.py` knows ho
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Union
 
+from ...mime.charsets import codec_for
 from ..values import SequenceSet
 from .cursor import MOST_NESTED, Cursor, GrammarFault
 
 MOST_KEYS = 2000
-MOST_CHARSET_NAME = 40
 
 
 class BadCharset(GrammarFault):
@@ -120,7 +118,9 @@ class And:
     keys: tuple[Key, ...]
 
 
-Key = Union[All, Flagged, Recent, Numbers, Uids, Larger, Smaller, Internal, Sent, Header, Body, Text, Not, Or, And]
+Key = (
+    All | Flagged | Recent | Numbers | Uids | Larger | Smaller | Internal | Sent | Header | Body | Text | Not | Or | And
+)
 
 
 class Return(StrEnum):
@@ -167,19 +167,15 @@ def _results(cursor: Cursor) -> frozenset[Return]:
 
 
 def _charset(name: bytes) -> str:
-    try:
-        if len(name) > MOST_CHARSET_NAME:
-            raise LookupError
-        codec = codecs.lookup(name.decode("ascii"))
-        # Codecs such as `rot13` or `idna` are no charsets.
-        if not getattr(codec, "_is_text_encoding", False) or codec.name in _NOT_CHARSETS:
-            raise LookupError
-        return codec.name
-    except (LookupError, ValueError):
-        raise BadCharset from None
+    """Python's name for it. US-ASCII is read as UTF-8, which holds it: clients name the one and send the other."""
+    wanted = name.decode("ascii", "replace")
+    if wanted.upper() in ("US-ASCII", "ASCII"):
+        return "utf-8"
+    codec = codec_for(wanted)
+    if codec is None:
+        raise BadCharset
+    return codec
 
-
-_NOT_CHARSETS = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"}
 
 _FLAGS = {
     b"ANSWERED": "\\Answered",

@@ -1,0 +1,273 @@
+"""From answers to octets.
+
+Promises: what is written here our own `grammar/` and any RFC 3501 client can read back; no line holds a CR, LF or NUL
+that is not part of the protocol, whatever a message or a mailbox is called. Text for people is plain ASCII, as RFC 3501
+9 (TEXT-CHAR) has it. RFC 3501 7, RFC 4731 3.1, RFC 4315 3.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from ..mime.addresses import MailboxOrGroup
+from ..mime.content_fields import Parameters
+from ..mime.parts import EnvelopeFields, Part
+from .grammar.cursor import MONTHS
+from .grammar.fetch import Section, SectionText
+from .grammar.search import Return
+from .values import encode_mailbox, sequence_set
+from .view import RECENT, Exists, Expunged, FlagsNow, KeywordsNow, RecentCount, Untagged
+
+SYSTEM_FLAGS = ((2, "\\Answered"), (4, "\\Flagged"), (8, "\\Deleted"), (1, "\\Seen"), (16, "\\Draft"))
+
+LONGEST_QUOTED = 1024  # what is longer goes as a literal; some clients have small buffers for quoted strings
+
+_QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-!#-\[\]-\x7f]*")
+_QUOTABLE_ESCAPED = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*")
+_SPECIAL = re.compile(rb'(["\\])')
+_ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|}~]+")
+_NOT_TEXT = re.compile(r"[^ -~]")
+
+
+# strings
+
+
+def string(octets: bytes) -> bytes:
+    """A quoted string, or a literal where that cannot hold it. NUL fits into neither and is left out."""
+    if len(octets) <= LONGEST_QUOTED:
+        if _QUOTABLE.fullmatch(octets):
+            return b'"' + octets + b'"'
+        if _QUOTABLE_ESCAPED.fullmatch(octets):
+            return b'"' + _SPECIAL.sub(rb"\\\1", octets) + b'"'
+    return literal(octets)
+
+
+def literal(octets: bytes) -> bytes:
+    octets = octets.replace(b"\0", b"")
+    return b"{%d}\r\n%b" % (len(octets), octets)
+
+
+def nstring(octets: bytes | None) -> bytes:
+    return b"NIL" if octets is None else string(octets)
+
+
+def astring(octets: bytes) -> bytes:
+    return octets if _ATOM.fullmatch(octets) and octets.upper() != b"NIL" else string(octets)
+
+
+def mailbox(name: str) -> bytes:
+    return astring(encode_mailbox(name))
+
+
+def text(words: str) -> bytes:
+    """Words for people. RFC 3501 9: resp-text."""
+    return _NOT_TEXT.sub("?", words).encode("ascii") or b"-"
+
+
+# lines
+
+
+def tagged(tag: str, status: str, words: str, code: str | None = None) -> bytes:
+    return b"%b %b\r\n" % (tag.encode("ascii"), _status(status, words, code))
+
+
+def untagged(status: str, words: str, code: str | None = None) -> bytes:
+    return b"* %b\r\n" % _status(status, words, code)
+
+
+def _status(status: str, words: str, code: str | None) -> bytes:
+    bracketed = b"" if code is None else b"[%b] " % text(code)
+    return b"%b %b%b" % (status.encode("ascii"), bracketed, text(words))
+
+
+def continuation(words: str) -> bytes:
+    return b"+ %b\r\n" % text(words)
+
+
+def capability(names: Iterable[str]) -> bytes:
+    return b"* CAPABILITY %b\r\n" % " ".join(names).encode("ascii")
+
+
+def changes(told: Iterable[Untagged]) -> bytes:
+    """What `MailboxView.apply` found."""
+    return b"".join(map(_change, told))
+
+
+def _change(change: Untagged) -> bytes:
+    match change:
+        case Expunged(number):
+            return b"* %d EXPUNGE\r\n" % number
+        case Exists(count):
+            return b"* %d EXISTS\r\n" % count
+        case RecentCount(count):
+            return b"* %d RECENT\r\n" % count
+        case FlagsNow(number, uid, bits, keywords):
+            return b"* %d FETCH (UID %d FLAGS %b)\r\n" % (number, uid, flags(bits, keywords))
+        case KeywordsNow(keywords):
+            return flags_in_use(keywords)
+
+
+# flags
+
+
+@lru_cache(maxsize=4096)
+def flags(bits: int, keywords: str) -> bytes:
+    """`(\\Seen $Forwarded)`, with `\\Recent` where its bit is set."""
+    names = [name for bit, name in SYSTEM_FLAGS if bits & bit]
+    if bits & RECENT:
+        names.append("\\Recent")
+    if keywords:
+        names.append(keywords)
+    return f"({' '.join(names)})".encode("ascii", "replace")
+
+
+def flags_in_use(keywords: Sequence[str]) -> bytes:
+    return f"* FLAGS ({' '.join([name for _, name in SYSTEM_FLAGS] + list(keywords))})\r\n".encode("ascii", "replace")
+
+
+def permanent_flags(keywords: Sequence[str], *, read_only: bool) -> bytes:
+    """`\\*`: the client may make keywords of its own. RFC 3501 7.1."""
+    names = [] if read_only else [name for _, name in SYSTEM_FLAGS] + list(keywords) + ["\\*"]
+    return f"* OK [PERMANENTFLAGS ({' '.join(names)})] Flags that are kept\r\n".encode("ascii", "replace")
+
+
+# mailboxes
+
+
+def listed(verb: str, attributes: Iterable[str], name: str) -> bytes:
+    """verb: LIST or LSUB."""
+    return b'* %b (%b) "/" %b\r\n' % (verb.encode("ascii"), " ".join(attributes).encode("ascii"), mailbox(name))
+
+
+def status(name: str, items: Iterable[tuple[str, int]]) -> bytes:
+    pairs = " ".join(f"{item} {value}" for item, value in items)
+    return b"* STATUS %b (%b)\r\n" % (mailbox(name), pairs.encode("ascii"))
+
+
+# search
+
+
+def search(numbers: Iterable[int]) -> bytes:
+    return b"* SEARCH%b\r\n" % "".join(f" {number}" for number in numbers).encode("ascii")
+
+
+def esearch(tag: str, numbers: Sequence[int], results: frozenset[Return], *, by_uid: bool) -> bytes:
+    """numbers: in ascending order. MIN, MAX and ALL are left out where nothing was found (RFC 4731 3.1)."""
+    line = b"* ESEARCH (TAG %b)" % string(tag.encode("ascii"))
+    if by_uid:
+        line += b" UID"
+    if numbers and Return.MIN in results:
+        line += b" MIN %d" % numbers[0]
+    if numbers and Return.MAX in results:
+        line += b" MAX %d" % numbers[-1]
+    if Return.COUNT in results:
+        line += b" COUNT %d" % len(numbers)
+    if numbers and Return.ALL in results:
+        line += b" ALL %b" % sequence_set(numbers).encode("ascii")
+    return line + b"\r\n"
+
+
+# what FETCH gives
+
+
+def internal_date(epoch_s: int) -> bytes:
+    """In UTC, which needs no table of time zones to be right. RFC 3501 9: date-time."""
+    t = time.gmtime(epoch_s)
+    return b'"%2d-%b-%04d %02d:%02d:%02d +0000"' % (
+        t.tm_mday,
+        MONTHS[t.tm_mon - 1].encode("ascii"),
+        t.tm_year,
+        t.tm_hour,
+        t.tm_min,
+        t.tm_sec,
+    )
+
+
+def section(wanted: Section) -> bytes:
+    """The name of a section in the answer: `BODY[1.HEADER.FIELDS (From)]<0>`. RFC 3501 7.4.2: never `.PEEK`."""
+    words = [b".".join(b"%d" % number for number in wanted.part)] if wanted.part else []
+    if wanted.text is not SectionText.WHOLE:
+        words.append(wanted.text.encode("ascii"))
+    name = b".".join(words)
+    if wanted.fields:
+        name += b" (%b)" % b" ".join(map(astring, wanted.fields))
+    origin = b"" if wanted.partial is None else b"<%d>" % wanted.partial[0]
+    return b"BODY[%b]%b" % (name, origin)
+
+
+def envelope(fields: EnvelopeFields) -> bytes:
+    """envelope = "(" env-date SP env-subject SP env-from SP env-sender SP env-reply-to SP env-to SP env-cc SP env-bcc SP
+    env-in-reply-to SP env-message-id ")" """
+    from_ = _addresses(fields.from_)
+    return b"(%b %b %b %b %b %b %b %b %b %b)" % (
+        nstring(fields.date),
+        nstring(fields.subject),
+        from_,
+        from_ if fields.sender == fields.from_ else _addresses(fields.sender),
+        from_ if fields.reply_to == fields.from_ else _addresses(fields.reply_to),
+        _addresses(fields.to),
+        _addresses(fields.cc),
+        _addresses(fields.bcc),
+        nstring(fields.in_reply_to),
+        nstring(fields.message_id),
+    )
+
+
+def _addresses(items: Sequence[MailboxOrGroup]) -> bytes:
+    """address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")" """
+    if not items:
+        return b"NIL"
+    return b"(%b)" % b"".join(
+        b"(%b %b %b %b)" % (nstring(item.name), nstring(item.adl), nstring(item.mailbox), nstring(item.host))
+        for item in items
+    )
+
+
+def body_structure(part: Part, *, extended: bool) -> bytes:
+    """extended: BODYSTRUCTURE, else BODY. RFC 3501 7.4.2 and 9 (body)."""
+    if part.is_multipart:
+        children = b"".join(body_structure(child, extended=extended) for child in part.children)
+        more = b" %b %b" % (_parameters(part.params), _disposition_and_on(part)) if extended else b""
+        return b"(%b %b%b)" % (children, string(part.subtype), more)
+    fields = [
+        string(part.type),
+        string(part.subtype),
+        _parameters(part.params),
+        nstring(part.id),
+        nstring(part.description),
+        string(part.encoding or b"7bit"),
+        b"%d" % part.size_octets,
+    ]
+    # RFC 3501 knows this form for MESSAGE/RFC822 alone; message/global is a basic part to its clients.
+    if part.is_message and part.subtype == b"rfc822":
+        inner = part.children[0]
+        fields.append(envelope(inner.envelope or EnvelopeFields()))
+        fields.append(body_structure(inner, extended=extended))
+        fields.append(b"%d" % part.lines)
+    elif part.type == b"text":
+        fields.append(b"%d" % part.lines)
+    if extended:
+        fields.append(nstring(part.md5))
+        fields.append(_disposition_and_on(part))
+    return b"(%b)" % b" ".join(fields)
+
+
+def _parameters(parameters: Parameters) -> bytes:
+    if not parameters:
+        return b"NIL"
+    return b"(%b)" % b" ".join(b"%b %b" % (string(name), string(value)) for name, value in parameters)
+
+
+def _disposition_and_on(part: Part) -> bytes:
+    """body-fld-dsp SP body-fld-lang SP body-fld-loc"""
+    disposition = b"NIL"
+    if part.disposition is not None:
+        word, parameters = part.disposition
+        disposition = b"(%b %b)" % (string(word), _parameters(parameters))
+    language = b"NIL"
+    if part.language:
+        language = b"(%b)" % b" ".join(map(string, part.language))
+    return b"%b %b %b" % (disposition, language, nstring(part.location))

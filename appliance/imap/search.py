@@ -1,0 +1,320 @@
+"""Search criteria → matcher: which messages does a SEARCH mean? Pure.
+
+A matcher answers True, False, or None for "cannot say yet": a Candidate is first shown with what the view knows, then with
+its row, then with its structure and content. So most messages are decided without reading them, and what must be read is
+read once. Cheap keys are tried before dear ones.
+
+Texts are compared without regard to case and accents' composition (RFC 5051), after decoding encoded words, transfer
+encodings and charsets. BODY and TEXT look into text parts and into the headers of all parts, attachments' names included,
+not into other attachments. Days of INTERNALDATE are days of UTC, as it is shown; a Date header counts by its own zone.
+RFC 3501 6.4.4.
+"""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import IntEnum
+
+from ..mail.content import Content
+from ..mime.addresses import MailboxOrGroup
+from ..mime.charsets import TransferDecoder, codec_for
+from ..mime.dates import parse_date
+from ..mime.encoded_words import decode
+from ..mime.headers import header_values, split_headers
+from ..mime.parts import Part, Structure
+from .grammar import search as keys
+from .grammar.search import Key, When
+from .values import SequenceSet
+from .view import RECENT
+
+FLAG_BITS = {"\\seen": 1, "\\answered": 2, "\\flagged": 4, "\\deleted": 8, "\\draft": 16, "\\recent": RECENT}
+LONGEST_HEADER = 256 * 1024  # of one part that is looked into
+
+
+class Level(IntEnum):
+    """How much of a candidate is known."""
+
+    VIEW = 0
+    ROW = 1
+    WHOLE = 2
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A message to be judged. flags: with RECENT. From ROW on internal_date (epoch seconds) and size_octets are set,
+    with WHOLE also prefix, structure and content."""
+
+    number: int
+    uid: int
+    flags: int
+    keywords: str
+    level: Level = Level.VIEW
+    internal_date: int = 0
+    size_octets: int = 0
+    prefix: bytes = b""
+    structure: Structure | None = None
+    content: Content | None = None
+
+    def header(self) -> bytes:
+        assert self.structure is not None and self.content is not None
+        length = min(self.structure.root.body_start, LONGEST_HEADER)
+        return self.prefix + b"".join(self.content.pieces(0, length))
+
+
+Matcher = Callable[[Candidate], "bool | None"]
+
+
+def matcher(key: Key, *, messages: int, largest_uid: int) -> Matcher:
+    """messages, largest_uid: what `*` means in this view."""
+    return _compile(key, messages, largest_uid)[1]
+
+
+# Costs: what is in the view, a set look-up, a row, a field of the structure, a header, a body.
+_VIEW, _SET, _ROW, _FIELD, _HEADER, _BODY = range(6)
+_Weighed = tuple[int, Matcher]
+
+
+def _compile(key: Key, messages: int, largest_uid: int) -> _Weighed:
+    match key:
+        case keys.All():
+            return _VIEW, lambda candidate: True
+        case keys.Flagged(flag):
+            return _VIEW, _flagged(flag)
+        case keys.Recent():
+            return _VIEW, lambda candidate: bool(candidate.flags & RECENT)
+        case keys.Numbers(wanted):
+            return _SET, _within(wanted, messages, lambda candidate: candidate.number)
+        case keys.Uids(wanted):
+            return _SET, _within(wanted, largest_uid, lambda candidate: candidate.uid)
+        case keys.Larger(octets):
+            return _ROW, lambda candidate: candidate.size_octets > octets if candidate.level else None
+        case keys.Smaller(octets):
+            return _ROW, lambda candidate: candidate.size_octets < octets if candidate.level else None
+        case keys.Internal(when, day):
+            return _ROW, _internal(when, day)
+        case keys.Sent(when, day):
+            return _FIELD, _sent(when, day)
+        case keys.Header(name, text):
+            return _header(name, text)
+        case keys.Body(text):
+            return _BODY, _content(text, with_header=False)
+        case keys.Text(text):
+            return _BODY, _content(text, with_header=True)
+        case keys.Not(inner):
+            cost, matches = _compile(inner, messages, largest_uid)
+            return cost, _negated(matches)
+        case keys.Or(left, right):
+            return _any_of([_compile(left, messages, largest_uid), _compile(right, messages, largest_uid)])
+        case keys.And(several):
+            return _all_of([_compile(each, messages, largest_uid) for each in several])
+
+
+def _negated(matches: Matcher) -> Matcher:
+    def negated(candidate: Candidate) -> bool | None:
+        answer = matches(candidate)
+        return None if answer is None else not answer
+
+    return negated
+
+
+def _all_of(weighed: list[_Weighed]) -> _Weighed:
+    ordered = [matches for _, matches in sorted(weighed, key=lambda each: each[0])]
+
+    def all_of(candidate: Candidate) -> bool | None:
+        answer: bool | None = True
+        for matches in ordered:
+            one = matches(candidate)
+            if one is False:
+                return False
+            if one is None:
+                answer = None
+        return answer
+
+    return max(cost for cost, _ in weighed), all_of
+
+
+def _any_of(weighed: list[_Weighed]) -> _Weighed:
+    ordered = [matches for _, matches in sorted(weighed, key=lambda each: each[0])]
+
+    def any_of(candidate: Candidate) -> bool | None:
+        answer: bool | None = False
+        for matches in ordered:
+            one = matches(candidate)
+            if one:
+                return True
+            if one is None:
+                answer = None
+        return answer
+
+    return max(cost for cost, _ in weighed), any_of
+
+
+def _flagged(flag: str) -> Matcher:
+    if flag.startswith("\\"):
+        bit = FLAG_BITS.get(flag.lower(), 0)
+        return lambda candidate: bool(candidate.flags & bit)
+    keyword = flag.lower()
+    return lambda candidate: bool(candidate.keywords) and keyword in candidate.keywords.lower().split()
+
+
+def _within(wanted: SequenceSet, largest: int, value: Callable[[Candidate], int]) -> Matcher:
+    spans = wanted.spans(largest)
+    lows, highs = array("Q", (low for low, _ in spans)), array("Q", (high for _, high in spans))
+
+    def within(candidate: Candidate) -> bool:
+        number = value(candidate)
+        place = bisect_left(highs, number)
+        return place < len(lows) and lows[place] <= number
+
+    return within
+
+
+def _compare(when: When, wanted: date) -> Callable[[date], bool]:
+    match when:
+        case When.BEFORE:
+            return lambda day: day < wanted
+        case When.ON:
+            return lambda day: day == wanted
+        case When.SINCE:
+            return lambda day: day >= wanted
+
+
+def _internal(when: When, wanted: date) -> Matcher:
+    compare = _compare(when, wanted)
+    return lambda candidate: (
+        compare(datetime.fromtimestamp(candidate.internal_date, UTC).date()) if candidate.level else None
+    )
+
+
+def _sent(when: When, wanted: date) -> Matcher:
+    """A message without a Date that can be read was sent on no day."""
+    compare = _compare(when, wanted)
+
+    def sent(candidate: Candidate) -> bool | None:
+        if candidate.structure is None:
+            return None
+        field = candidate.structure.envelope.date
+        moment = parse_date(field) if field else None
+        return moment is not None and compare(moment.date())
+
+    return sent
+
+
+# texts
+
+
+def fold(text: str) -> str:
+    """What two texts share that differ in case or composition only. RFC 5051 2."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKD", text.casefold()).casefold()
+
+
+def _header(name: str, text: str) -> _Weighed:
+    needle = fold(text)
+    # Without a text only the field's presence counts, of which the structure does not tell.
+    from_structure = _FROM_STRUCTURE.get(name.lower()) if needle else None
+    if from_structure is not None:
+        read = from_structure
+
+        def in_structure(candidate: Candidate) -> bool | None:
+            if candidate.structure is None:
+                return None
+            return any(needle in fold(value) for value in read(candidate.structure))
+
+        return _FIELD, in_structure
+    wanted = name.encode("latin-1", "replace")
+
+    def in_header(candidate: Candidate) -> bool | None:
+        if candidate.level < Level.WHOLE:
+            return None
+        return any(needle in fold(decode(value)) for value in header_values(candidate.header(), wanted))
+
+    return _HEADER, in_header
+
+
+def _addresses(items: tuple[MailboxOrGroup, ...]) -> Iterator[str]:
+    for item in items:
+        name = decode(item.name or b"")
+        if item.host is None:
+            yield decode(item.mailbox or b"")
+        else:
+            yield f"{name} <{decode(item.address)}>"
+
+
+def _field(value: bytes | None) -> Iterator[str]:
+    if value is not None:
+        yield decode(value)
+
+
+_FROM_STRUCTURE: dict[str, Callable[[Structure], Iterator[str]]] = {
+    "from": lambda structure: _addresses(structure.envelope.from_),
+    "to": lambda structure: _addresses(structure.envelope.to),
+    "cc": lambda structure: _addresses(structure.envelope.cc),
+    "bcc": lambda structure: _addresses(structure.envelope.bcc),
+    "subject": lambda structure: _field(structure.envelope.subject),
+    "message-id": lambda structure: _field(structure.envelope.message_id),
+    "in-reply-to": lambda structure: _field(structure.envelope.in_reply_to),
+}
+
+
+def _content(text: str, *, with_header: bool) -> Matcher:
+    needle = fold(text)
+
+    def contains(candidate: Candidate) -> bool | None:
+        if candidate.level < Level.WHOLE:
+            return None
+        if not needle:
+            return True
+        if with_header and needle in fold(_readable(candidate.header())):
+            return True
+        assert candidate.structure is not None and candidate.content is not None
+        return _in_part(candidate.structure.root, candidate.content, needle, is_root=True)
+
+    return contains
+
+
+def _readable(header: bytes) -> str:
+    return "\n".join(f"{name.decode('latin-1')}: {decode(value)}" for name, value in split_headers(header))
+
+
+def _in_part(part: Part, content: Content, needle: str, *, is_root: bool = False) -> bool:
+    if not is_root:
+        length = min(part.body_start - part.header_start, LONGEST_HEADER)
+        if needle in fold(_readable(b"".join(content.pieces(part.header_start, length)))):
+            return True
+    if part.children:
+        return any(_in_part(child, content, needle) for child in part.children)
+    return part.type == b"text" and _in_text(part, content, needle)
+
+
+def _in_text(part: Part, content: Content, needle: str) -> bool:
+    """Piece by piece, with an overlap in which a match over the seam fits. No folding makes a text shorter."""
+    transfer, charset = TransferDecoder(part.encoding), _CharsetDecoder(part.charset)
+    overlap = len(needle) + 8
+    tail = ""
+    for piece in content.pieces(part.body_start, part.size_octets):
+        window = tail + charset.feed(transfer.feed(piece))
+        if needle in fold(window):
+            return True
+        tail = window[-overlap:]
+    return needle in fold(tail + charset.feed(transfer.finish(), final=True))
+
+
+class _CharsetDecoder:
+    """Text in pieces; 8-bit text without a charset is UTF-8 until that fails, then Latin."""
+
+    def __init__(self, charset: str) -> None:
+        codec = codec_for(charset)
+        self._decoder = codecs.getincrementaldecoder(codec or "utf-8")("strict" if codec is None else "replace")
+
+    def feed(self, octets: bytes, final: bool = False) -> str:
+        try:
+            return self._decoder.decode(octets, final)
+        except UnicodeError:
+            self._decoder = codecs.getincrementaldecoder("latin-1")("replace")
+            return self._decoder.decode(octets, final)
