@@ -33,7 +33,7 @@ class Reason:
         return fill(WORDINGS[self.id].owner, self.params)
 
 
-def because(id: str, **params: object) -> Reason:
+def because(id: str, /, **params: object) -> Reason:
     """`because("no-such-address", address=a)`. Raises KeyError for an id that has no wording."""
     _ = WORDINGS[id]
     return Reason(id, {name: str(value) for name, value in params.items()})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import re
 import ssl
 from types import TracebackType
@@ -45,10 +47,8 @@ class SmtpClient:
 
     async def close(self) -> None:
         self.writer.close()
-        try:
+        with contextlib.suppress(OSError, ssl.SSLError):  # the other side may have been faster
             await self.writer.wait_closed()
-        except (OSError, ssl.SSLError):
-            pass  # the other side may have been faster
 
     def abort(self) -> None:
         """Gone without a word: the connection is reset."""
@@ -72,7 +72,9 @@ class SmtpClient:
             line = await self.reader.readline()
             found = _LINE.fullmatch(line)
             if found is None:
-                raise AssertionError(f"not a reply line: {line!r}" if line else "the server hung up instead of replying")
+                raise AssertionError(
+                    f"not a reply line: {line!r}" if line else "the server hung up instead of replying"
+                )
             assert len(line) <= 512, "a reply line of more than 512 octets"
             assert code in (None, int(found[1])), "two codes in one reply"
             code = int(found[1])
@@ -117,8 +119,6 @@ class SmtpClient:
         await self.writer.start_tls(client_context(), server_hostname="127.0.0.1")
 
     async def sign_in(self, start: int | str = 235, password: str = "trees and rivers") -> str:
-        import base64
-
         initial = base64.b64encode(b"\0ana@example.org\0" + password.encode()).decode()
         return await self.command(f"AUTH PLAIN {initial}", start)
 

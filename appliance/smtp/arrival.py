@@ -1,0 +1,88 @@
+"""A message while it arrives: pieces go to the spool, and the first thing that is wrong with it is remembered.
+
+Promises: after a refusal nothing is kept, but reading goes on to the end, so that the peer hears the refusal where
+SMTP has a place for it; `too_much` says when even reading on is too much to ask. A fault of the spool (a full runtime
+folder) is 451, never 5xx. Knows nothing of DATA or BDAT: their scanners do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Generic
+
+from ..mail.reply import Reply
+from .data_scanner import ContentFault
+from .doors import Finished, Spool
+from .limits import drain_limit
+from .replies import LINE_ENDS_BROKEN, NUL_IN_MESSAGE, our_fault, too_large
+
+log = logging.getLogger("merpati.smtp")
+
+PIECE_OCTETS = 128 * 1024
+# Below this, compressing takes less time than handing the piece to a thread.
+INLINE_OCTETS = 16 * 1024
+
+
+class Arrival(Generic[Finished]):
+    """limit_octets: the largest message accepted; arrived_octets: how much came, kept or not; refusal: what the peer is
+    to hear in the end, None while all is well. One that was refused beforehand needs no spool."""
+
+    def __init__(self, spool: Spool[Finished] | None, limit_octets: int, refusal: Reply | None = None) -> None:
+        assert spool is not None or refusal is not None
+        self.spool = spool
+        self._limit_octets = limit_octets
+        self.arrived_octets = 0
+        self.refusal = refusal
+
+    @property
+    def too_much(self) -> bool:
+        return self.arrived_octets > drain_limit(self._limit_octets)
+
+    async def write(self, content: bytes, fault: ContentFault) -> None:
+        """fault: what the scanner has found so far."""
+        self.arrived_octets += len(content)
+        if self.refusal is None:
+            self.refusal = self._refuse(fault)
+            if self.refusal is not None:
+                self.discard()
+        if self.refusal is not None or self.spool is None:
+            return
+        try:
+            for start in range(0, len(content), PIECE_OCTETS):
+                piece = content[start : start + PIECE_OCTETS]
+                if len(piece) <= INLINE_OCTETS:
+                    self.spool.write(piece)
+                else:
+                    await asyncio.to_thread(self.spool.write, piece)
+        except Exception as error:
+            log.exception("the spool failed")
+            self.discard()
+            self.refusal = our_fault(repr(error))
+
+    async def finish(self) -> Finished | Reply:
+        if self.refusal is not None:
+            return self.refusal
+        assert self.spool is not None
+        try:
+            if self.arrived_octets <= INLINE_OCTETS:
+                return self.spool.finish()
+            return await asyncio.to_thread(self.spool.finish)
+        except Exception as error:
+            log.exception("the spool failed")
+            self.discard()
+            return our_fault(repr(error))
+
+    def discard(self) -> None:
+        """To be called in the end, whatever has happened."""
+        if self.spool is not None:
+            self.spool.discard()
+
+    def _refuse(self, fault: ContentFault) -> Reply | None:
+        if self.arrived_octets > self._limit_octets:
+            return too_large(self._limit_octets)
+        if ContentFault.BARE_LINE_END in fault:
+            return LINE_ENDS_BROKEN
+        if ContentFault.NUL in fault:
+            return NUL_IN_MESSAGE
+        return None

@@ -1,0 +1,80 @@
+"""What a peer has sent and nobody has read yet, for one reader at a time.
+
+It stands where aiosmtpd has an `asyncio.StreamReader`, so that nothing reaches into private buffers: STARTTLS can
+forget what came too early, a hang-up is told without cancelling what is under way, and a shutdown can wake a session
+that waits. The peer is held back once HIGH_OCTETS wait here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+HIGH_OCTETS = 64 * 1024
+
+
+class Interrupted(Exception):
+    """The wait was called off: the server is stopping."""
+
+
+class Inbox:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._pieces: list[bytes] = []
+        self._octets = 0
+        self._ended = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._transport: asyncio.ReadTransport | None = None
+        self._held_back = False
+
+    def attach(self, transport: asyncio.ReadTransport) -> None:
+        """To be called again when TLS puts another transport in the first one's place."""
+        if self._held_back and self._transport is not None:
+            self._transport.resume_reading()
+            self._held_back = False
+        self._transport = transport
+
+    def feed(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._octets += len(data)
+        if self._octets > HIGH_OCTETS and not self._held_back and self._transport is not None:
+            self._transport.pause_reading()
+            self._held_back = True
+        self._wake()
+
+    def end(self) -> None:
+        """Nothing more will come. What came before can still be read."""
+        self._ended = True
+        self._wake()
+
+    def interrupt(self) -> None:
+        """Whoever waits now gets Interrupted."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(Interrupted())
+
+    def clear(self) -> None:
+        self._pieces.clear()
+        self._octets = 0
+
+    def take(self) -> bytes:
+        """What is there now, without waiting."""
+        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self.clear()
+        if self._held_back and self._transport is not None:
+            self._held_back = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+        return data
+
+    async def read(self) -> bytes:
+        """Everything that has come, at least one octet; `b""` once the peer is done. Raises Interrupted."""
+        if not self._pieces and not self._ended:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self.take()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,68 @@
+"""AUTH: base64 lines on the wire, a machine of `sasl/` between them, `accounts/` at the end.
+
+Promises: always one outcome, an account or a reply (aiosmtpd's `AuthResult(success=False)` may leave the peer without
+any); mechanism names in any case; the password is checked off the loop, by `accounts/`; a NUL or bad UTF-8 is a
+malformed answer, never an exception. Leaves delays and the number of tries to `session.py`. RFC 4954 4, RFC 4422.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Protocol
+
+from ..mail.reply import Reply
+from ..sasl import MECHANISMS, Challenge, Credentials, Fault
+from .doors import SignedIn, SignIn
+from .line_rules import MAX_SIGN_IN_OCTETS, LineFault
+from .replies import COMMAND_TOO_LONG, MECHANISM_UNKNOWN, SIGN_IN_CANCELLED, SIGN_IN_MALFORMED, syntax
+
+
+class Line(Protocol):
+    """The connection, as far as a sign-in needs it."""
+
+    def say_lines(self, code: int, lines: list[str]) -> None: ...
+
+    async def receive_line(self, limit: int) -> bytes | LineFault: ...
+
+
+async def exchange(argument: str, line: Line, sign_in: SignIn, ip: str) -> SignedIn | Reply:
+    """argument: what follows `AUTH `. Returns the account, or why not."""
+    words = argument.split()
+    if len(words) > 2:
+        return syntax("AUTH mechanism [initial-response]")
+    make_machine = MECHANISMS.get(words[0].upper())
+    if make_machine is None:
+        return MECHANISM_UNKNOWN
+    machine = make_machine()
+    initial: bytes | None = None
+    if len(words) == 2:
+        # A lone = is an initial response of no octets, RFC 4954 4.
+        initial = b"" if words[1] == "=" else _decode(words[1].encode("utf-8", "surrogateescape"))
+        if initial is None:
+            return SIGN_IN_MALFORMED
+    step = machine.start(initial)
+    while True:
+        match step:
+            case Credentials(username=username, password=password):
+                return await sign_in.sign_in(username, password, protocol="smtp", ip=ip)
+            case Fault():
+                return SIGN_IN_MALFORMED
+            case Challenge(data=data):
+                line.say_lines(334, [base64.b64encode(data).decode()])
+                answer = await line.receive_line(MAX_SIGN_IN_OCTETS)
+                if isinstance(answer, LineFault):
+                    return COMMAND_TOO_LONG if answer is LineFault.TOO_LONG else SIGN_IN_MALFORMED
+                if answer == b"*":
+                    return SIGN_IN_CANCELLED
+                response = _decode(answer)
+                if response is None:
+                    return SIGN_IN_MALFORMED
+                step = machine.step(response)
+
+
+def _decode(text: bytes) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return None
