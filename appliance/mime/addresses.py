@@ -63,7 +63,10 @@ _NAMED = re.compile(
     + _ATEXT
     + rb"+)>[ \t]*"
 )
-_BARE = re.compile(rb"[ \t]*<?(" + _ATEXT + rb"+)@(" + _ATEXT + rb"+)>?[ \t]*")
+_BARE = re.compile(
+    rb"[ \t]*(?:<(" + _ATEXT + rb"+)@(" + _ATEXT + rb"+)>|(" + _ATEXT + rb"+)@(" + _ATEXT + rb"+))[ \t]*"
+)
+_NEEDS_TOKENS = re.compile(rb'["(:;\\\[]')
 
 _TOKEN = re.compile(
     rb"""(?P<space>[ \t\r\n]+)
@@ -81,12 +84,28 @@ _PAIR = re.compile(rb"\\(.)", re.DOTALL)
 
 
 def parse_addresses(value: bytes) -> tuple[MailboxOrGroup, ...]:
-    """`value` may be folded. Cost: some 10 µs for a usual field, up to 0.1 s for 64 KiB of commas."""
-    if named := _NAMED.fullmatch(value):
-        return (MailboxOrGroup(named[1] or named[2], None, named[3], named[4]),)
-    if bare := _BARE.fullmatch(value):
-        return (MailboxOrGroup(None, None, bare[1], bare[2]),)
-    return tuple(_items(_cut(value)))
+    """`value` may be folded. Cost: some 10 µs for a usual field, up to 0.1 s for 64 KiB of purpose-made octets."""
+    value = _cut(value)
+    if _NEEDS_TOKENS.search(value) is None:
+        quick = [_quick(item) for item in value.replace(b"\r", b"").replace(b"\n", b"").split(b",", ADDRESSES_MOST)]
+        if None not in quick:
+            return tuple(item for item in quick if item is not None)
+    elif named := _NAMED.fullmatch(value):
+        return (_named(named),)
+    return tuple(_items(value))
+
+
+def _quick(item: bytes) -> MailboxOrGroup | None:
+    """One address in a usual form."""
+    if named := _NAMED.fullmatch(item):
+        return _named(named)
+    if bare := _BARE.fullmatch(item):
+        return MailboxOrGroup(None, None, bare[1] or bare[3], bare[2] or bare[4])
+    return None
+
+
+def _named(found: re.Match[bytes]) -> MailboxOrGroup:
+    return MailboxOrGroup(found[1] or found[2], None, found[3], found[4])
 
 
 def _cut(value: bytes) -> bytes:

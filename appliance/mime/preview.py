@@ -24,7 +24,10 @@ _MARKUP = re.compile(
     r"|<[/!?a-z][^>]*(?:>|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
-_INLINE = re.compile(r"</?(?:a|abbr|b|big|code|em|font|i|ins|mark|s|small|span|strong|sub|sup|u|wbr)\b", re.IGNORECASE)
+_QUOTED_LINE = re.compile(r"^>.*", re.MULTILINE)
+_INLINE = re.compile(
+    r"</?(?:a|abbr|b|big|code|em|font|i|ins|mark|s|small|span|strong|sub|sup|u|wbr)\b[^>]*(?:>|\Z)", re.IGNORECASE
+)
 _INVISIBLE = dict.fromkeys(
     (0xAD, 0x34F, 0x61C, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
 )
@@ -34,18 +37,17 @@ def preview(head: bytes, subtype: bytes, encoding: bytes, charset: str) -> str:
     """head: the first octets of a text/plain or text/html body, still in their transfer encoding."""
     text = decode_text(decode_transfer(head[:HEAD_OCTETS], encoding), charset)
     if subtype == b"html":
-        return _line(html.unescape(_MARKUP.sub(_space, text)))
+        # A paragraph parts words, an emphasis does not.
+        return _line(html.unescape(_MARKUP.sub(" ", _INLINE.sub("", text))))
     text = text[:_ENOUGH]
-    own = "\n".join(line for line in text.splitlines() if not line.startswith(">"))
-    return _line(own) or _line(text)
-
-
-def _space(markup: re.Match[str]) -> str:
-    """A paragraph parts words, an emphasis does not."""
-    return "" if _INLINE.match(markup[0]) else " "
+    return _line(_QUOTED_LINE.sub("", text) if ">" in text else text) or _line(text)
 
 
 def _line(text: str) -> str:
-    words = "".join(c if c.isprintable() else " " for c in text.translate(_INVISIBLE)[: 4 * _ENOUGH]).split()
-    line = " ".join(words)[: PREVIEW_CHARACTERS + 1]
+    text = text[: 4 * _ENOUGH]
+    if not text.isascii():
+        text = text.translate(_INVISIBLE)
+    line = " ".join(text.split())[: 2 * PREVIEW_CHARACTERS]
+    if not line.isprintable():
+        line = " ".join("".join(c if c.isprintable() else " " for c in line).split())
     return line if len(line) <= PREVIEW_CHARACTERS else line[: PREVIEW_CHARACTERS - 1].rstrip() + "…"
