@@ -15,7 +15,8 @@ from .charsets import decode_text, decode_transfer
 
 HEAD_OCTETS = 16 * 1024
 PREVIEW_CHARACTERS = 200
-_ENOUGH = 2000  # characters of plain text that are looked at
+_PLAIN_OCTETS = 4 * 1024  # where there is no markup, so much is plenty
+_CHARACTERS = 8000
 
 # Each alternative ends at the end of the text if nothing else ends it, which keeps the time linear.
 _MARKUP = re.compile(
@@ -35,16 +36,16 @@ _INVISIBLE = dict.fromkeys(
 
 def preview(head: bytes, subtype: bytes, encoding: bytes, charset: str) -> str:
     """head: the first octets of a text/plain or text/html body, still in their transfer encoding."""
-    text = decode_text(decode_transfer(head[:HEAD_OCTETS], encoding), charset)
+    head = head[: HEAD_OCTETS if subtype == b"html" else _PLAIN_OCTETS]
+    text = decode_text(decode_transfer(head, encoding), charset)
     if subtype == b"html":
         # A paragraph parts words, an emphasis does not.
         return _line(html.unescape(_MARKUP.sub(" ", _INLINE.sub("", text))))
-    text = text[:_ENOUGH]
     return _line(_QUOTED_LINE.sub("", text) if ">" in text else text) or _line(text)
 
 
 def _line(text: str) -> str:
-    text = text[: 4 * _ENOUGH]
+    text = text[:_CHARACTERS]
     if not text.isascii():
         text = text.translate(_INVISIBLE)
     line = " ".join(text.split())[: 2 * PREVIEW_CHARACTERS]
