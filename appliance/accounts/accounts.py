@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from ..mail.address import Address, AddressFault, parse_domain
@@ -42,6 +42,17 @@ class SignedInAccount:
     address: str
 
 
+@dataclass(slots=True, frozen=True)
+class _Attempt:
+    """key: the account's, or '' for what is no address; username: as it was typed."""
+
+    key: str
+    username: str
+    password: str = field(repr=False)
+    protocol: str
+    ip: str
+
+
 class Accounts:
     """domains: ours, in A-labels; the first one completes a user name without an @."""
 
@@ -56,21 +67,17 @@ class Accounts:
 
     async def sign_in(self, username: str, password: str, *, protocol: str, ip: str) -> SignedInAccount | Reply:
         """Reply: 535 5.7.8 for wrong words, 454 4.7.0 where the caller has to wait."""
-        account = await self._store.read(lambda c: rows.find_account(c, self._key(username)))
-        early = self._before_hashing(account, username, password, protocol, ip)
+        attempt = _Attempt(self._key(username), username, password, protocol, ip)
+        account = await self._store.read(lambda c: rows.find_account(c, attempt.key))
+        early = self._before_hashing(account, attempt)
         if early is not None:
             return early
-        digest = account.password_hash if account else passwords.NOBODY
-        right = await asyncio.get_running_loop().run_in_executor(self._pool, passwords.verify, digest, password)
-        return self._after_hashing(account, right, username, password, protocol, ip)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._judge, account, attempt)
 
     def sign_in_now(self, username: str, password: str, *, protocol: str, ip: str) -> SignedInAccount | Reply:
-        account = self._store.read_now(lambda c: rows.find_account(c, self._key(username)))
-        early = self._before_hashing(account, username, password, protocol, ip)
-        if early is not None:
-            return early
-        right = passwords.verify(account.password_hash if account else passwords.NOBODY, password)
-        return self._after_hashing(account, right, username, password, protocol, ip)
+        attempt = _Attempt(self._key(username), username, password, protocol, ip)
+        account = self._store.read_now(lambda c: rows.find_account(c, attempt.key))
+        return self._before_hashing(account, attempt) or self._pool.submit(self._judge, account, attempt).result()
 
     def administrator_sign_in_now(self, password: str, *, ip: str) -> Reply | None:
         """None when the password is the administrator's."""
@@ -78,12 +85,14 @@ class Accounts:
         if wait_s:
             return _wait(wait_s)
         stored = self._store.read_now(rows.administrator_hash)
-        right = passwords.verify(stored or passwords.NOBODY, password) and stored is not None
+        right = (
+            self._pool.submit(passwords.verify, stored or passwords.NOBODY, password).result() and stored is not None
+        )
         self._store.bus.publish(SignedIn(at=time.time(), account="administrator", protocol="web", ip=ip, ok=right))
         if right:
             self._limits.succeeded("administrator", ip)
             return None
-        self._limits.failed("administrator", ip, time.monotonic())
+        self._limits.failed("administrator", ip, time.monotonic(), self._fingerprint(password))
         return WRONG
 
     def all(self) -> list[rows.Account]:
@@ -100,24 +109,23 @@ class Accounts:
 
     def change_password(self, address: str, password: str) -> None:
         """Raises AccountFault and store.refusals.NoSuchAccount."""
-        key = self.own_key(address)
+        key = _key(address)
         self._strong(password)
         self._store.write_now(changes.set_password(key, passwords.hash_password(password)))
 
     def remove(self, address: str) -> None:
         """With all its mail. Raises store.refusals.NoSuchAccount."""
-        self._store.write_now(changes.remove_account(self.own_key(address)))
+        self._store.write_now(changes.remove_account(_key(address)))
 
     def set_alias(self, address: str, targets: Sequence[str]) -> None:
         """`@domain` as the address makes a catch-all. Raises AccountFault and store.refusals.AddressTaken."""
         if not targets:
             raise AccountFault(because("alias-empty", address=address))
-        self._store.write_now(
-            changes.set_alias(self.own_key(address, catch_all=True), [_address(t).key for t in targets])
-        )
+        key = self.own_key(address, catch_all=True)
+        self._store.write_now(changes.set_alias(key, list(dict.fromkeys(str(_address(target)) for target in targets))))
 
     def remove_alias(self, address: str) -> None:
-        self._store.write_now(changes.remove_alias(self.own_key(address, catch_all=True)))
+        self._store.write_now(changes.remove_alias(_key(address, catch_all=True)))
 
     def set_administrator_password(self, password: str) -> None:
         self._strong(password)
@@ -128,16 +136,8 @@ class Accounts:
 
     def own_key(self, address: str, *, catch_all: bool = False) -> str:
         """The key of an address in a domain of ours. Raises AccountFault."""
-        if catch_all and address.startswith("@"):
-            try:
-                domain = parse_domain(address[1:])
-            except AddressFault as fault:
-                raise AccountFault(because("not-an-address", address=address, why=fault)) from None
-            key = f"@{domain}"
-        else:
-            parsed = _address(address)
-            domain, key = parsed.domain, parsed.key
-        if domain not in self.domains:
+        key = _key(address, catch_all=catch_all)
+        if key.rpartition("@")[2] not in self.domains:
             raise AccountFault(because("not-our-domain", address=address, domains=", ".join(self.domains)))
         return key
 
@@ -150,10 +150,8 @@ class Accounts:
         except AddressFault:
             return ""
 
-    def _before_hashing(
-        self, account: rows.Account | None, username: str, password: str, protocol: str, ip: str
-    ) -> SignedInAccount | Reply | None:
-        wait_s = self._limits.wait_s(self._key(username), ip, time.monotonic())
+    def _before_hashing(self, account: rows.Account | None, attempt: _Attempt) -> SignedInAccount | Reply | None:
+        wait_s = self._limits.wait_s(attempt.key, attempt.ip, time.monotonic())
         if wait_s:
             return _wait(wait_s)
         if account is not None:
@@ -162,34 +160,40 @@ class Accounts:
                 remembered is not None
                 and remembered[0] == account.password_hash
                 and remembered[2] > time.monotonic()
-                and hmac.compare_digest(remembered[1], self._fingerprint(password))
+                and hmac.compare_digest(remembered[1], self._fingerprint(attempt.password))
             ):
-                return self._welcome(account, protocol, ip)
+                return self._welcome(account, attempt)
         return None
 
-    def _after_hashing(
-        self, account: rows.Account | None, right: bool, username: str, password: str, protocol: str, ip: str
-    ) -> SignedInAccount | Reply:
+    def _judge(self, account: rows.Account | None, attempt: _Attempt) -> SignedInAccount | Reply:
+        """On the pool's one thread, so that of many tries at once each waits for what the one before came to."""
+        wait_s = self._limits.wait_s(attempt.key, attempt.ip, time.monotonic())
+        if wait_s:
+            return _wait(wait_s)
+        right = passwords.verify(account.password_hash if account else passwords.NOBODY, attempt.password)
         if account is None or not right:
-            self._limits.failed(self._key(username), ip, time.monotonic())
-            name = account.address if account else username
-            self._store.bus.publish(SignedIn(at=time.time(), account=name, protocol=protocol, ip=ip, ok=False))
+            self._limits.failed(attempt.key, attempt.ip, time.monotonic(), self._fingerprint(attempt.password))
+            self._tell(account.address if account else attempt.username, attempt, ok=False)
             return WRONG
         self._remembered[account.id] = (
             account.password_hash,
-            self._fingerprint(password),
+            self._fingerprint(attempt.password),
             time.monotonic() + REMEMBER_S,
         )
-        return self._welcome(account, protocol, ip)
+        return self._welcome(account, attempt)
 
-    def _welcome(self, account: rows.Account, protocol: str, ip: str) -> SignedInAccount:
-        self._limits.succeeded(account.address, ip)
-        self._store.bus.publish(SignedIn(at=time.time(), account=account.address, protocol=protocol, ip=ip, ok=True))
+    def _welcome(self, account: rows.Account, attempt: _Attempt) -> SignedInAccount:
+        self._limits.succeeded(account.address, attempt.ip)
+        self._tell(account.address, attempt, ok=True)
         return SignedInAccount(account.id, account.address)
+
+    def _tell(self, account: str, attempt: _Attempt, *, ok: bool) -> None:
+        event = SignedIn(at=time.time(), account=account, protocol=attempt.protocol, ip=attempt.ip, ok=ok)
+        self._store.bus.publish(event)
 
     def _fingerprint(self, password: str) -> bytes:
         """Under a key that dies with the process, so that memory holds no password."""
-        return blake2b(password.encode("utf-8", "replace"), key=self._secret).digest()
+        return blake2b(passwords.octets(password), key=self._secret).digest()
 
     @staticmethod
     def _strong(password: str) -> None:
@@ -203,6 +207,19 @@ WRONG = Reply(535, "7.8", because("sign-in-wrong"))
 
 def _wait(wait_s: float) -> Reply:
     return Reply(454, "7.0", because("sign-in-wait", seconds=round(wait_s + 0.5)))
+
+
+def _key(address: str, *, catch_all: bool = False) -> str:
+    """Under which an account or alias is kept. Raises AccountFault for what is no address, and for one that needs
+    quotes: whatever goes by its key would have to know about them."""
+    try:
+        if catch_all and address.strip().startswith("@"):
+            return "@" + parse_domain(address.strip()[1:])
+        key = _address(address).key
+        Address.parse(key)
+    except AddressFault as fault:
+        raise AccountFault(because("not-an-address", address=address, why=fault)) from None
+    return key
 
 
 def _address(text: str) -> Address:

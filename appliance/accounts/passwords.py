@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHash, VerificationError
 
 from ..mail.reason import Reason, because
 
@@ -18,22 +20,27 @@ NOBODY = _hasher.hash("nobody")
 
 def hash_password(password: str) -> str:
     """Cost: CPU and 19 MiB; not on the event loop."""
-    return _hasher.hash(password)
+    return _hasher.hash(octets(password))
 
 
 def verify(password_hash: str, password: str) -> bool:
     """Cost: CPU and 19 MiB; not on the event loop."""
     try:
-        return _hasher.verify(password_hash, password)
-    except (VerificationError, InvalidHashError):
+        return _hasher.verify(password_hash, octets(password))
+    except (VerificationError, InvalidHash):
         return False
+
+
+def octets(password: str) -> bytes:
+    """The same for one password typed on any keyboard: NFC, UTF-8 (RFC 8265 4.2). Never raises."""
+    return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
 
 
 def weakness(password: str) -> Reason | None:
     """Why a new password is not good enough, or None. Length beats rules about characters (NIST SP 800-63B)."""
     if len(password) < SHORTEST:
         return because("password-short", least=SHORTEST)
-    if len(password.encode("utf-8", "replace")) > LONGEST:
+    if len(octets(password)) > LONGEST:
         return because("password-long", most=LONGEST)
     if "\0" in password or len(set(password)) < 4:
         return because("password-plain")

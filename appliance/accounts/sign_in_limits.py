@@ -1,13 +1,16 @@
-"""How guessing is slowed down, over all protocols together. Pure: the clock is handed in.
+"""How guessing is slowed down, over all protocols together. The clock is handed in; any thread may ask.
 
 Failures are counted for each network, each pair of account and network, and each account. After the first few, each
-further one doubles the wait, up to a quarter of an hour. The owner, coming from another network than whoever guesses,
-waits only when very many guesses at the account came from everywhere. Nobody is locked out for good.
+further one doubles the wait, up to a quarter of an hour. Nobody is locked out, neither for good nor by others:
+- Where an account has signed in before, only the failures of that account from there count. Guesses from elsewhere, or
+  at the house's other accounts, do not keep its owner out.
+- The same wrong password again is not a guess but a program that was not told of the new one, and does not count.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -21,30 +24,50 @@ REMEMBER_MOST = 10_000  # keys; the oldest go first
 class _Failures:
     count: int = 0
     last_at: float = 0.0
+    guess: bytes = b""
 
 
 class SignInLimits:
     def __init__(self) -> None:
         self._failures: OrderedDict[tuple[str, str, str], _Failures] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()  # accounts and networks that signed in
+        self._lock = threading.Lock()
 
     def wait_s(self, account: str, ip: str, now: float) -> float:
         """How long from `now` the next try has to wait; 0 for not at all."""
-        return max((self._wait_s(key, now) for key in _keys(account, ip)), default=0.0)
+        keys = _keys(account, ip)
+        with self._lock:
+            if (account, network_of(ip)) in self._known:
+                keys = keys[:1]
+            return max(self._wait_s(key, now) for key in keys)
 
-    def failed(self, account: str, ip: str, now: float) -> None:
-        for key in _keys(account, ip):
-            entry = self._failures.setdefault(key, _Failures())
-            if now - entry.last_at > FORGET_AFTER_S:
-                entry.count = 0
-            entry.count += 1
-            entry.last_at = now
-            self._failures.move_to_end(key)
-        while len(self._failures) > REMEMBER_MOST:
-            self._failures.popitem(last=False)
+    def failed(self, account: str, ip: str, now: float, guess: bytes = b"") -> None:
+        """guess: stands for the password that was tried, without telling it; empty where that is not known."""
+        keys = _keys(account, ip)
+        with self._lock:
+            pair = self._failures.get(keys[0])
+            if pair is not None and guess and pair.guess == guess:
+                return
+            for key in keys:
+                entry = self._failures.setdefault(key, _Failures())
+                if now - entry.last_at > FORGET_AFTER_S:
+                    entry.count = 0
+                entry.count += 1
+                entry.last_at = now
+                entry.guess = guess
+                self._failures.move_to_end(key)
+            while len(self._failures) > REMEMBER_MOST:
+                self._failures.popitem(last=False)
 
     def succeeded(self, account: str, ip: str) -> None:
         """Clears the pair; the network's own count stays, or one good account would cover guesses at others."""
-        self._failures.pop(("pair", account, network_of(ip)), None)
+        network = network_of(ip)
+        with self._lock:
+            self._failures.pop(("pair", account, network), None)
+            self._known[account, network] = None
+            self._known.move_to_end((account, network))
+            while len(self._known) > REMEMBER_MOST:
+                self._known.popitem(last=False)
 
     def _wait_s(self, key: tuple[str, str, str], now: float) -> float:
         entry = self._failures.get(key)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from pathlib import Path
 
+log = logging.getLogger("merpati.tls")
+
 
 class ServerContext:
-    """Call it for the context to use now. Raises OSError or ssl.SSLError when the files cannot be used."""
+    """Call it for the context to use now. Raises OSError or ssl.SSLError when the files never could be used; while they
+    are being replaced, or were replaced by something that is of no use, the last good ones stay."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._certificate = certificate
         self._key = key
         self._context: ssl.SSLContext | None = None
-        self._loaded: tuple[int, int] | None = None
+        self._seen: object = None
 
     def __call__(self) -> ssl.SSLContext:
-        stamp = (self._certificate.stat().st_mtime_ns, self._key.stat().st_mtime_ns)
-        if self._context is None or stamp != self._loaded:
-            self._context = self._make()
-            self._loaded = stamp
+        seen = _stamp(self._certificate), _stamp(self._key)
+        if self._context is None or seen != self._seen:
+            self._seen = seen
+            try:
+                self._context = self._make()
+            except OSError as fault:  # ssl.SSLError is one too
+                if self._context is None:
+                    raise
+                log.error("the certificate %s cannot be used, the one before stays: %s", self._certificate, fault)
         return self._context
 
     def _make(self) -> ssl.SSLContext:
@@ -28,3 +37,12 @@ class ServerContext:
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
         context.load_cert_chain(self._certificate, self._key)
         return context
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Differs when the file was written or replaced; None when it is missing."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns

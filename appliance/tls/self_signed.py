@@ -40,18 +40,27 @@ def make_certificate(hostname: str, now: datetime | None = None) -> tuple[bytes,
 
 
 def ensure_certificate(folder: Path, hostname: str) -> tuple[Path, Path]:
-    """(certificate file, key file) in `folder`; made when they are missing or for another host name."""
+    """(certificate file, key file) in `folder`; made when they are missing, damaged or for another host name.
+    Durability: durable."""
     certificate, key = folder / "self-signed.crt", folder / "self-signed.key"
-    if certificate.exists() and key.exists():
-        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
-        names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        if hostname in names.get_values_for_type(x509.DNSName):
-            return certificate, key
+    if _usable(certificate, key, hostname):
+        return certificate, key
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     certificate_pem, key_pem = make_certificate(hostname)
     _write(key, key_pem, 0o600)
     _write(certificate, certificate_pem, 0o644)
     return certificate, key
+
+
+def _usable(certificate: Path, key: Path, hostname: str) -> bool:
+    """Both there, whole, of each other and for that name; a power cut between the two files leaves less than that."""
+    try:
+        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+        private = serialization.load_pem_private_key(key.read_bytes(), None)
+        names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (FileNotFoundError, ValueError, x509.ExtensionNotFound):
+        return False
+    return loaded.public_key() == private.public_key() and hostname in names.get_values_for_type(x509.DNSName)
 
 
 def fingerprint(certificate: Path) -> str:
@@ -68,3 +77,8 @@ def _write(path: Path, data: bytes, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(new, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
