@@ -8,11 +8,10 @@ malformed answer, never an exception. Leaves delays and the number of tries to `
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Protocol
 
 from ..mail.reply import Reply
-from ..sasl import MECHANISMS, Challenge, Credentials, Fault
+from ..sasl import CANCEL, MECHANISMS, Challenge, Credentials, Fault, decode_response
 from .doors import SignedIn, SignIn
 from .line_rules import MAX_SIGN_IN_OCTETS, LineFault
 from .replies import COMMAND_TOO_LONG, MECHANISM_UNKNOWN, SIGN_IN_CANCELLED, SIGN_IN_MALFORMED, syntax
@@ -37,8 +36,7 @@ async def exchange(argument: str, line: Line, sign_in: SignIn, ip: str) -> Signe
     machine = make_machine()
     initial: bytes | None = None
     if len(words) == 2:
-        # A lone = is an initial response of no octets, RFC 4954 4.
-        initial = b"" if words[1] == "=" else _decode(words[1].encode("utf-8", "surrogateescape"))
+        initial = decode_response(words[1].encode("utf-8", "surrogateescape"))
         if initial is None:
             return SIGN_IN_MALFORMED
     step = machine.start(initial)
@@ -53,16 +51,9 @@ async def exchange(argument: str, line: Line, sign_in: SignIn, ip: str) -> Signe
                 answer = await line.receive_line(MAX_SIGN_IN_OCTETS)
                 if isinstance(answer, LineFault):
                     return COMMAND_TOO_LONG if answer is LineFault.TOO_LONG else SIGN_IN_MALFORMED
-                if answer == b"*":
+                if answer == CANCEL:
                     return SIGN_IN_CANCELLED
-                response = _decode(answer)
+                response = decode_response(answer)
                 if response is None:
                     return SIGN_IN_MALFORMED
                 step = machine.step(response)
-
-
-def _decode(text: bytes) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return None
