@@ -1,0 +1,45 @@
+"""What the server says it can do, in each situation. RFC 3501 6.1.1; each name's own RFC stands beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_ALWAYS = (
+    "IMAP4rev1",
+    "LITERAL+",  # RFC 7888
+    "SASL-IR",  # RFC 4959
+    "ID",  # RFC 2971
+    "ENABLE",  # RFC 5161
+    "IDLE",  # RFC 2177
+)
+_SIGNED_IN = (
+    "NAMESPACE",  # RFC 2342
+    "CHILDREN",  # RFC 3348
+    "SPECIAL-USE",  # RFC 6154
+    "UIDPLUS",  # RFC 4315
+    "MOVE",  # RFC 6851
+    "UNSELECT",  # RFC 3691
+    "ESEARCH",  # RFC 4731
+)
+
+
+@dataclass(slots=True, frozen=True)
+class Situation:
+    """may_sign_in: a password may be sent over this connection; append_limit: octets (RFC 7889)."""
+
+    signed_in: bool
+    tls: bool
+    tls_possible: bool
+    may_sign_in: bool
+    append_limit: int
+
+
+def capabilities(situation: Situation) -> tuple[str, ...]:
+    if situation.signed_in:
+        return (*_ALWAYS, *_SIGNED_IN, f"APPENDLIMIT={situation.append_limit}")
+    names = list(_ALWAYS)
+    if situation.tls_possible and not situation.tls:
+        names.append("STARTTLS")
+    # RFC 3501 6.2.3: LOGINDISABLED where LOGIN would be refused.
+    names += ("AUTH=PLAIN", "AUTH=LOGIN") if situation.may_sign_in else ("LOGINDISABLED",)
+    return tuple(names)

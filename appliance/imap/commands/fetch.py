@@ -1,0 +1,246 @@
+"""FETCH. RFC 3501 6.4.5 and 7.4.2.
+
+What the view knows is answered from it; all else is read in batches on a reader's thread and rendered there, so that the
+event loop stays free and no more than one batch is in memory. A section larger than INLINE_OCTETS is not read into
+memory at all: it goes out as the peer takes it.
+
+Known limit: HEADER.FIELDS looks at the first HEADER_OCTETS of a header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...mail.content import Content
+from ...mime.parts import Structure, decode
+from ...store.flags import SEEN
+from ...store.interface import Store
+from ...store.messages import MessageRow, rows
+from .. import render, sections
+from ..answers import Done
+from ..grammar.fetch import Fetch, Item, Section, SectionText
+from ..session import FLUSH_OCTETS, Portion, Selected, Session
+from ..view import MailboxView
+from .messages import set_flags
+
+INLINE_OCTETS = 64 * 1024
+HEADER_OCTETS = 1024 * 1024
+BATCH_OCTETS = 512 * 1024  # a batch ends early when it has rendered so much
+FROM_VIEW_AT_ONCE = 1000
+ROWS_AT_ONCE = 250
+CONTENTS_AT_ONCE = 50
+
+Piece = bytes | Portion
+
+
+@dataclass(slots=True, frozen=True)
+class Facts:
+    """One message on its way into an answer. row, structure: where the plan needs them."""
+
+    view: MailboxView
+    place: int
+    row: MessageRow | None
+    structure: Structure | None
+
+    @property
+    def known_row(self) -> MessageRow:
+        assert self.row is not None
+        return self.row
+
+    @property
+    def known_structure(self) -> Structure:
+        assert self.structure is not None
+        return self.structure
+
+
+_RENDER: dict[Item, Callable[[Facts], bytes]] = {
+    Item.UID: lambda facts: b"UID %d" % facts.view.uids[facts.place],
+    Item.FLAGS: lambda facts: b"FLAGS " + render.flags(facts.view.flags[facts.place], facts.view.keywords[facts.place]),
+    Item.INTERNALDATE: lambda facts: b"INTERNALDATE " + render.internal_date(facts.known_row.internal_date),
+    Item.RFC822_SIZE: lambda facts: b"RFC822.SIZE %d" % facts.known_row.size_octets,
+    Item.ENVELOPE: lambda facts: b"ENVELOPE " + render.envelope(facts.known_structure.envelope),
+    Item.BODY: lambda facts: b"BODY " + render.body_structure(facts.known_structure.root, extended=False),
+    Item.BODYSTRUCTURE: lambda facts: (
+        b"BODYSTRUCTURE " + render.body_structure(facts.known_structure.root, extended=True)
+    ),
+}
+
+# RFC 3501 6.4.5: names for what a section says too; reading RFC822.HEADER leaves \Seen alone.
+_OLD_NAMES: dict[Item, tuple[bytes, Section]] = {
+    Item.RFC822: (b"RFC822", sections.WHOLE),
+    Item.RFC822_HEADER: (b"RFC822.HEADER", Section(text=SectionText.HEADER, peek=True)),
+    Item.RFC822_TEXT: (b"RFC822.TEXT", sections.TEXT),
+}
+
+
+@dataclass(slots=True, frozen=True)
+class Plan:
+    """What one FETCH wants: items that are rendered whole, sections with their names, and what has to be read."""
+
+    items: tuple[Item, ...]
+    sections: tuple[tuple[bytes, Section], ...]
+
+    @classmethod
+    def of(cls, command: Fetch, *, with_flags: bool) -> Plan:
+        items: list[Item] = [Item.UID] if command.by_uid else []
+        wanted: list[tuple[bytes, Section]] = []
+        for each in command.items:
+            if isinstance(each, Section):
+                wanted.append((render.section(each), each))
+            elif each in _OLD_NAMES:
+                wanted.append(_OLD_NAMES[each])
+            else:
+                items.append(each)
+        if with_flags:
+            items.append(Item.FLAGS)
+        return cls(tuple(dict.fromkeys(items)), tuple(wanted))
+
+    @property
+    def sets_seen(self) -> bool:
+        return any(not section.peek for _, section in self.sections)
+
+    @property
+    def needs_rows(self) -> bool:
+        return bool(self.sections) or any(item not in (Item.UID, Item.FLAGS) for item in self.items)
+
+    @property
+    def needs_structure(self) -> bool:
+        return any(item in (Item.ENVELOPE, Item.BODY, Item.BODYSTRUCTURE) for item in self.items) or any(
+            section.part or section.text is not SectionText.WHOLE for _, section in self.sections
+        )
+
+
+async def fetch(session: Session, command: Fetch) -> Done:
+    selected = session.the_selected()
+    places = session.places(command.messages, by_uid=command.by_uid)
+    plan = Plan.of(command, with_flags=False)
+    if not plan.needs_rows:
+        await _from_view(session, selected.view, places, plan)
+        return Done("Fetched")
+    missing = await _from_store(session, selected, places, command, plan)
+    if missing and not command.by_uid:
+        # RFC 2180 4.1.3: what is left was given; the client learns by NOOP which are gone.
+        return Done("Some of the messages are gone", "EXPUNGEISSUED", "NO")
+    return Done("Fetched")
+
+
+async def _from_view(session: Session, view: MailboxView, places: Sequence[int], plan: Plan) -> None:
+    parts = [_RENDER[item] for item in plan.items]
+    for start in range(0, len(places), FROM_VIEW_AT_ONCE):
+        lines = []
+        for place in places[start : start + FROM_VIEW_AT_ONCE]:
+            facts = Facts(view, place, None, None)
+            lines.append(b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join([part(facts) for part in parts])))
+        session.send(b"".join(lines))
+        await session.flush(at_least=FLUSH_OCTETS)
+        await asyncio.sleep(0)
+
+
+async def _from_store(session: Session, selected: Selected, places: Sequence[int], command: Fetch, plan: Plan) -> bool:
+    """True when some of the messages were gone."""
+    at_once = CONTENTS_AT_ONCE if plan.sections else ROWS_AT_ONCE
+    with_flags = Plan.of(command, with_flags=True)
+    missing = False
+    start = 0
+    while start < len(places):
+        some = places[start : start + at_once]
+        unseen: frozenset[int] = frozenset()
+        if plan.sets_seen and not selected.read_only:
+            unseen = frozenset(place for place in some if not selected.view.flags[place] & SEEN)
+            if unseen:
+                await set_flags(
+                    session, selected, [selected.view.uids[place] for place in sorted(unseen)], "+", SEEN, ""
+                )
+        batch = _Batch(session.store, selected, plan, with_flags, unseen)
+        done, gone, pieces = await session.read(lambda connection, batch=batch, some=some: batch.read(connection, some))  # type: ignore[misc]
+        for piece in pieces:
+            if isinstance(piece, Portion):
+                await session.send_portion(piece)
+            else:
+                session.send(piece)
+                await session.flush(at_least=FLUSH_OCTETS)
+        missing = missing or gone
+        start += done
+    return missing
+
+
+class _Batch:
+    """Reads and renders some messages inside one query, on a reader's thread. The view does not change meanwhile."""
+
+    def __init__(
+        self, store: Store, selected: Selected, plan: Plan, with_flags: Plan, newly_seen: frozenset[int]
+    ) -> None:
+        self._store = store
+        self._selected = selected
+        self._plan = plan
+        self._with_flags = with_flags
+        self._newly_seen = newly_seen
+        self._pieces: list[Piece] = []
+        self._octets = 0
+
+    def read(self, connection: sqlite3.Connection, places: Sequence[int]) -> tuple[int, bool, list[Piece]]:
+        """(how many places were done, whether one was gone, what to send)."""
+        view = self._selected.view
+        uids = [view.uids[place] for place in places]
+        found = {
+            row.uid: row
+            for row in rows(connection, self._selected.mailbox_id, uids, structure=self._plan.needs_structure)
+        }
+        for done, place in enumerate(places):
+            if self._octets > BATCH_OCTETS:
+                return done, len(found) < len(uids), self._pieces
+            row = found.get(view.uids[place])
+            if row is not None:
+                self._message(connection, place, row)
+        return len(places), len(found) < len(uids), self._pieces
+
+    def _message(self, connection: sqlite3.Connection, place: int, row: MessageRow) -> None:
+        plan = self._with_flags if place in self._newly_seen else self._plan
+        structure = decode(row.structure) if row.structure is not None else None
+        facts = Facts(self._selected.view, place, row, structure)
+        line = b"* %d FETCH (%b" % (place + 1, b" ".join([_RENDER[item](facts) for item in plan.items]))
+        if plan.sections:
+            content = self._store.content_in(connection, row.blob_id)
+            space = b" " if plan.items else b""
+            for name, section in plan.sections:
+                self._add(line + space + name + b" ")
+                self._section(section, facts, content)
+                line, space = b"", b" "
+        self._add(line + b")\r\n")
+
+    def _section(self, section: Section, facts: Facts, content: Content) -> None:
+        prefix = facts.known_row.prefix
+        if not section.part and section.text is SectionText.WHOLE:
+            span: sections.Span | None = sections.Span(0, content.size, prefixed=True)
+        else:
+            span = sections.span_of(section, facts.known_structure.root, content.size)
+        if span is None:
+            self._add(b"NIL")
+            return
+        before = prefix if span.prefixed else b""
+        start, length = span.start, span.end - span.start
+        if section.text in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT):
+            header = before + b"".join(content.pieces(start, min(length, HEADER_OCTETS)))
+            self._literal(sections.cut(sections.chosen_fields(section, header), section.partial))
+            return
+        if section.partial is not None:
+            offset, count = section.partial
+            skipped = max(0, offset - len(before))
+            before = before[offset : offset + count]
+            start, length = start + skipped, max(0, min(length - skipped, count - len(before)))
+        if length <= INLINE_OCTETS:
+            self._literal(before + b"".join(content.pieces(start, length)) if length else before)
+            return
+        self._add(b"{%d}\r\n" % (len(before) + length))
+        self._pieces.append(Portion(before, content, start, length))
+
+    def _literal(self, octets: bytes) -> None:
+        # A literal cannot hold NUL (RFC 3501 9: CHAR8); as in Dovecot it becomes 0x80, so that sizes stay true.
+        self._add(b"{%d}\r\n%b" % (len(octets), octets.replace(b"\0", b"\x80")))
+
+    def _add(self, octets: bytes) -> None:
+        self._octets += len(octets)
+        self._pieces.append(octets)

@@ -1,0 +1,190 @@
+"""SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, LIST, LSUB, NAMESPACE, STATUS, CHECK, CLOSE, UNSELECT.
+
+RFC 3501 6.3 and 6.4, RFC 2342, RFC 3691.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import unicodedata
+
+from ...store import mailboxes, messages
+from ...store.changes import mailboxes as mailbox_changes
+from ...store.changes.messages import expunge
+from ...store.mailboxes import SEPARATOR, Mailbox
+from ...store.messages import FlagRow
+from ...store.refusals import NoSuchMailbox
+from .. import listing, render
+from ..answers import Done, Refusal
+from ..grammar.mailboxes import (
+    Check,
+    Close,
+    Create,
+    Delete,
+    List,
+    Lsub,
+    Namespace,
+    Rename,
+    Select,
+    Status,
+    StatusItem,
+    Subscribe,
+    Unselect,
+)
+from ..session import Selected, Session
+from ..view import Journal, MailboxView
+
+LONGEST_NAME_OCTETS = 1000  # in UTF-8; ext4 and Dovecot stop at 255 a level
+DEEPEST_NAME = 50  # levels
+
+
+async def select(session: Session, command: Select) -> Done:
+    """What was selected before is no longer, even if this fails (RFC 3501 6.3.1)."""
+    session.unselect()
+    account_id = session.account.id
+
+    def query(connection: sqlite3.Connection) -> tuple[Mailbox, list[FlagRow]]:
+        mailbox = mailboxes.find_mailbox(connection, account_id, command.mailbox)
+        if mailbox is None:
+            raise NoSuchMailbox(command.mailbox)
+        return mailbox, messages.snapshot(connection, mailbox.id)
+
+    mailbox, rows = await session.read(query)
+    first_recent_uid = mailbox.first_recent_uid
+    if not command.read_only and first_recent_uid < mailbox.uidnext:
+        first_recent_uid = await session.take_recent(mailbox.id)
+    view = MailboxView(rows, first_recent_uid=first_recent_uid)
+    session.send(render.flags_in_use(view.keyword_names))
+    session.send(render.permanent_flags(view.keyword_names, read_only=command.read_only))
+    session.send(b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(view), view.recent))
+    if (unseen := view.first_unseen) is not None:
+        session.send(render.untagged("OK", "The first unseen message", f"UNSEEN {unseen}"))
+    session.send(render.untagged("OK", "UIDs are valid", f"UIDVALIDITY {mailbox.uidvalidity}"))
+    session.send(render.untagged("OK", "The next UID", f"UIDNEXT {mailbox.uidnext}"))
+    session.selected = Selected(mailbox.id, command.read_only, view, Journal(mailbox.highest_modseq))
+    session.machine.selected()
+    if command.read_only:
+        return Done("Selected for reading only", "READ-ONLY")
+    return Done("Selected", "READ-WRITE")
+
+
+async def create(session: Session, command: Create) -> Done:
+    name = _new_name(command.mailbox)
+    await session.change(mailbox_changes.create_mailbox(session.account.id, name))
+    return Done("Created")
+
+
+async def delete(session: Session, command: Delete) -> Done:
+    """The mailbox goes with its messages; those below it stay, and its name stays as a level (RFC 3501 6.3.4)."""
+    account_id = session.account.id
+    mailbox = await session.read(lambda connection: mailboxes.find_mailbox(connection, account_id, command.mailbox))
+    await session.change(mailbox_changes.delete_mailbox(account_id, command.mailbox))
+    if mailbox is not None and session.selected is not None and session.selected.mailbox_id == mailbox.id:
+        session.unselect()
+    return Done("Deleted")
+
+
+async def rename(session: Session, command: Rename) -> Done:
+    name = _new_name(command.new)
+    await session.change(mailbox_changes.rename_mailbox(session.account.id, command.old, name))
+    return Done("Renamed")
+
+
+async def subscribe(session: Session, command: Subscribe) -> Done:
+    """RFC 3501 6.3.6: a name that does not exist, or does no longer, can be subscribed to."""
+    name = _clean(command.mailbox)
+    await session.change(mailbox_changes.subscribe(session.account.id, name, command.on))
+    return Done("Subscribed" if command.on else "No longer subscribed")
+
+
+async def list_(session: Session, command: List) -> Done:
+    if not command.pattern:
+        # RFC 3501 6.3.8: an empty pattern asks for the separator and the root of the reference.
+        session.send(render.listed("LIST", ("\\Noselect",), ""))
+        return Done("Listed")
+    account_id = session.account.id
+    found = await session.read(lambda connection: mailboxes.list_mailboxes(connection, account_id))
+    names = {mailbox.name: mailbox.special_use for mailbox in found}
+    for each in listing.listed(names, command.reference + command.pattern):
+        session.send(render.listed("LIST", each.attributes, each.name))
+    return Done("Listed")
+
+
+async def lsub(session: Session, command: Lsub) -> Done:
+    account_id = session.account.id
+    names = await session.read(lambda connection: mailboxes.subscriptions(connection, account_id))
+    for each in listing.subscribed(names, command.reference + command.pattern):
+        session.send(render.listed("LSUB", each.attributes, each.name))
+    return Done("Listed")
+
+
+async def namespace(session: Session, command: Namespace) -> Done:
+    session.send(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+    return Done("One namespace, your own")
+
+
+async def status(session: Session, command: Status) -> Done:
+    account_id, items = session.account.id, command.items
+
+    def query(connection: sqlite3.Connection) -> tuple[Mailbox, int]:
+        mailbox = mailboxes.find_mailbox(connection, account_id, command.mailbox)
+        if mailbox is None:
+            raise NoSuchMailbox(command.mailbox)
+        recent = 0
+        if StatusItem.RECENT in items and mailbox.first_recent_uid < mailbox.uidnext:
+            recent = len(messages.flags_of(connection, mailbox.id, range(mailbox.first_recent_uid, mailbox.uidnext)))
+        return mailbox, recent
+
+    mailbox, recent = await session.read(query)
+    values = {
+        StatusItem.MESSAGES: mailbox.messages,
+        StatusItem.RECENT: recent,
+        StatusItem.UIDNEXT: mailbox.uidnext,
+        StatusItem.UIDVALIDITY: mailbox.uidvalidity,
+        StatusItem.UNSEEN: mailbox.unseen,
+        StatusItem.APPENDLIMIT: session.settings.message_octets,
+    }
+    session.send(render.status(command.mailbox, [(item, values[item]) for item in dict.fromkeys(items)]))
+    return Done("That is how it stands")
+
+
+async def check(session: Session, command: Check) -> Done:
+    """RFC 3501 6.4.1: there is nothing to be checkpointed, so it is as good as NOOP."""
+    await session.tell_news(may_expunge=True, look=True)
+    return Done("Checked")
+
+
+async def close(session: Session, command: Close) -> Done:
+    """RFC 3501 6.4.2: expunges without a word, unless the mailbox was only examined."""
+    selected = session.the_selected()
+    session.unselect()
+    if not selected.read_only:
+        await session.change(expunge(selected.mailbox_id))
+    return Done("Closed")
+
+
+async def unselect(session: Session, command: Unselect) -> Done:
+    session.unselect()
+    return Done("No longer selected")
+
+
+def _new_name(name: str) -> str:
+    """The name for a mailbox to be made. Raises Refusal."""
+    name = _clean(
+        name.removesuffix(SEPARATOR)
+    )  # RFC 3501 6.3.3: the separator at the end means that levels will follow
+    if not name or "" in name.split(SEPARATOR):
+        raise Refusal("A level of the name is empty", "CANNOT")
+    if "*" in name or "%" in name:
+        raise Refusal("A name cannot hold * or %, which stand for other names", "CANNOT")
+    return name
+
+
+def _clean(name: str) -> str:
+    """RFC 5198 2: composed, so that two programs' spellings are one name; no control characters."""
+    name = unicodedata.normalize("NFC", name)
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+        raise Refusal("A name cannot hold control characters", "CANNOT")
+    if len(name.encode()) > LONGEST_NAME_OCTETS or name.count(SEPARATOR) >= DEEPEST_NAME:
+        raise Refusal("The name is too long", "CANNOT")
+    return name

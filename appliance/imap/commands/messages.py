@@ -1,0 +1,162 @@
+"""STORE, COPY, MOVE and EXPUNGE. RFC 3501 6.4, RFC 4315, RFC 6851."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ...store import mailboxes
+from ...store.changes.flags import store_flags
+from ...store.changes.messages import copy as copy_change
+from ...store.changes.messages import expunge as expunge_change
+from ...store.changes.messages import move as move_change
+from ...store.flags import join_keywords, to_bits
+from ...store.refusals import NoSuchMailbox
+from ...store.transaction import Change, Tx
+from .. import render
+from ..answers import Done, Refusal
+from ..grammar.messages import Copy, Expunge, Move, StoreFlags
+from ..session import Selected, Session
+from ..values import sequence_set
+from ..view import RECENT, FlagRow, FlagsNow
+
+LONGEST_KEYWORD = 255
+MOST_KEYWORDS = 100  # in one command
+STORE_AT_ONCE = 500  # messages in one change, so that a long STORE does not hold up deliveries
+
+Pairs = list[tuple[int, int]]
+
+
+async def store(session: Session, command: StoreFlags) -> Done:
+    selected = session.writable()
+    places = session.places(command.messages, by_uid=command.by_uid)
+    flags, keywords = to_bits(command.flags)
+    if len(keywords.split()) > MOST_KEYWORDS or any(len(word) > LONGEST_KEYWORD for word in keywords.split()):
+        raise Refusal("Too many keywords, or too long ones", "LIMIT")
+    view = selected.view
+    gone = any(view.is_gone(place) for place in places)
+    for start in range(0, len(places), STORE_AT_ONCE):
+        some = places[start : start + STORE_AT_ONCE]
+        expected = (
+            {
+                view.uids[place]: _combined(view.flags[place], view.keywords[place], command, flags, keywords)
+                for place in some
+            }
+            if command.silent
+            else {}
+        )
+        rows = await set_flags(session, selected, [view.uids[place] for place in some], command.mode, flags, keywords)
+        told = [_now(selected, row) for row in rows if command.silent is False or expected[row[0]] != row[1:3]]
+        session.send(render.changes(told))
+        await session.flush(at_least=16 * 1024)
+    if gone and not command.by_uid:
+        return Done("Some of the messages are gone", "EXPUNGEISSUED", "NO")
+    return Done("Stored")
+
+
+async def set_flags(
+    session: Session, selected: Selected, uids: Sequence[int], mode: str, flags: int, keywords: str
+) -> list[FlagRow]:
+    """Durability: lazy. The rows as they are now, known to the view but not told to the client."""
+    known_before = selected.view.keyword_names
+    rows = await session.change(
+        store_flags(selected.mailbox_id, uids, mode, flags, keywords), durable=False, in_view=True
+    )
+    selected.view.apply(sorted(rows), (), first_recent_uid=0, may_expunge=False, quiet=True)
+    if selected.view.keyword_names != known_before:
+        session.send(render.flags_in_use(selected.view.keyword_names))
+        session.send(render.permanent_flags(selected.view.keyword_names, read_only=False))
+    return rows
+
+
+def _now(selected: Selected, row: FlagRow) -> FlagsNow:
+    place = selected.view.place_of(row[0])
+    assert place is not None
+    return FlagsNow(place + 1, row[0], row[1] | (selected.view.flags[place] & RECENT), row[2])
+
+
+def _combined(had: int, had_keywords: str, command: StoreFlags, flags: int, keywords: str) -> tuple[int, str]:
+    """What a silent STORE makes of flags that the client knows, so that only another's change is told."""
+    had &= ~RECENT
+    match command.mode:
+        case "+":
+            return had | flags, join_keywords([*had_keywords.split(), *keywords.split()])
+        case "-":
+            gone = {word.lower() for word in keywords.split()}
+            return had & ~flags, join_keywords(word for word in had_keywords.split() if word.lower() not in gone)
+        case _:
+            return flags, keywords
+
+
+async def copy(session: Session, command: Copy) -> Done:
+    selected = session.the_selected()
+    places = session.places(command.messages, by_uid=command.by_uid)
+    uids = [selected.view.uids[place] for place in places]
+    target_id = await _target(session, command.mailbox)
+    if not uids:
+        return Done("There was nothing to copy")
+    uidvalidity, pairs = await _transfer(
+        session, copy_change, selected, uids, target_id, all_of_them=not command.by_uid
+    )
+    return Done("Copied", _copyuid(uidvalidity, pairs))
+
+
+async def move(session: Session, command: Move) -> Done:
+    """RFC 6851 4.3: COPYUID comes untagged and before the EXPUNGEs, which `tell_news` gives."""
+    selected = session.writable()
+    places = session.places(command.messages, by_uid=command.by_uid)
+    uids = [selected.view.uids[place] for place in places]
+    target_id = await _target(session, command.mailbox)
+    if not uids:
+        return Done("There was nothing to move")
+    uidvalidity, pairs = await _transfer(
+        session, move_change, selected, uids, target_id, all_of_them=not command.by_uid
+    )
+    if (code := _copyuid(uidvalidity, pairs)) is not None:
+        session.send(render.untagged("OK", "Moved", code))
+    return Done("Moved")
+
+
+async def _target(session: Session, name: str) -> int:
+    account_id = session.account.id
+    mailbox = await session.read(lambda connection: mailboxes.find_mailbox(connection, account_id, name))
+    if mailbox is None:
+        raise Refusal("There is no such mailbox", "TRYCREATE")
+    return mailbox.id
+
+
+Transfer = Callable[[int, Sequence[int], int], Change[tuple[int, Pairs]]]
+
+
+async def _transfer(
+    session: Session, transfer: Transfer, selected: Selected, uids: Sequence[int], target_id: int, *, all_of_them: bool
+) -> tuple[int, Pairs]:
+    """All or nothing (RFC 3501 6.4.7); by UID, messages that are gone do not count."""
+    change = transfer(selected.mailbox_id, uids, target_id)
+
+    def checked(tx: Tx) -> tuple[int, Pairs]:
+        uidvalidity, pairs = change(tx)
+        if all_of_them and len(pairs) < len(uids):
+            raise Refusal("Some of the messages are gone", "EXPUNGEISSUED")
+        return uidvalidity, pairs
+
+    try:
+        return await session.change(checked)
+    except NoSuchMailbox:
+        raise Refusal("The mailbox was deleted meanwhile", "TRYCREATE") from None
+
+
+def _copyuid(uidvalidity: int, pairs: Pairs) -> str | None:
+    """RFC 4315 3: both sets in the same order."""
+    if not pairs:
+        return None
+    return f"COPYUID {uidvalidity} {sequence_set(old for old, _ in pairs)} {sequence_set(new for _, new in pairs)}"
+
+
+async def expunge(session: Session, command: Expunge) -> Done:
+    """The EXPUNGEs themselves are `tell_news`'s to give."""
+    selected = session.writable()
+    uids = None
+    if command.uids is not None:
+        uids = [selected.view.uids[place] for place in session.places(command.uids, by_uid=True)]
+    await session.change(expunge_change(selected.mailbox_id, uids))
+    return Done("Expunged")

@@ -1,0 +1,147 @@
+"""CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, IDLE. RFC 3501 6.1-6.2, RFC 2971, 4959, 5161, 2177."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+
+from ...accounts.accounts import SignedInAccount
+from ...mail.reply import Reply
+from ...sasl import CANCEL, MECHANISMS, Challenge, Credentials, decode_response
+from .. import render
+from ..answers import Done, HangUp, Refusal
+from ..grammar.session import (
+    Authenticate,
+    Capability,
+    Enable,
+    Id,
+    Idle,
+    Login,
+    Logout,
+    Noop,
+    StartTls,
+)
+from ..machine import Fatal, Line
+from ..session import Session
+
+HANDSHAKE_S = 30.0
+
+
+async def capability(session: Session, command: Capability) -> Done:
+    session.send(render.capability(session.capabilities))
+    return Done("That is what I can do")
+
+
+async def noop(session: Session, command: Noop) -> Done:
+    await session.tell_news(may_expunge=True, look=True)
+    return Done("Nothing done")
+
+
+async def logout(session: Session, command: Logout) -> Done:
+    session.unselect()
+    session.send(render.untagged("BYE", "Goodbye"))
+    session.machine.logged_out()
+    return Done("Signed out")
+
+
+async def id_(session: Session, command: Id) -> Done:
+    session.send(b'* ID ("name" "Merpati")\r\n')
+    return Done("Pleased to meet you")
+
+
+async def starttls(session: Session, command: StartTls) -> Done:
+    """RFC 3501 6.2.1. The tagged OK is said in the clear, and what the client sent after the command is forgotten."""
+    if session.connection.is_tls:
+        raise Refusal("The connection is encrypted already", status="BAD")
+    if session.tls_context is None:
+        raise Refusal("There is no certificate", "UNAVAILABLE")
+    return Done("Begin TLS now")
+
+
+async def login(session: Session, command: Login) -> Done:
+    _may_sign_in(session)
+    return await _sign_in(
+        session, command.username.decode("utf-8", "replace"), command.password.decode("utf-8", "replace")
+    )
+
+
+async def authenticate(session: Session, command: Authenticate) -> Done:
+    make = MECHANISMS.get(command.mechanism)
+    if make is None:
+        raise Refusal("That mechanism is not offered", "CANNOT")
+    _may_sign_in(session)
+    mechanism = make()
+    step = mechanism.start(command.initial)
+    while isinstance(step, Challenge):
+        answer = await _answer(session, step.data)
+        step = mechanism.step(answer)
+    if not isinstance(step, Credentials):
+        raise Refusal("The name or the password cannot be right", "AUTHENTICATIONFAILED")
+    return await _sign_in(session, step.username, step.password)
+
+
+async def _answer(session: Session, challenge: bytes) -> bytes:
+    """Sends a challenge and waits for the answer. Raises Refusal when the client gives up (RFC 3501 6.2.2)."""
+    session.machine.expect_line()
+    session.send(b"+ %b\r\n" % binascii.b2a_base64(challenge, newline=False))
+    event = await session.next_event()
+    match event:
+        case Line(octets) if octets == CANCEL:
+            raise Refusal("You gave up", status="BAD")
+        case Line(octets):
+            answer = decode_response(octets)
+            if answer is None:
+                raise Refusal("That is not base64", status="BAD")
+            return answer
+        case Fatal(text):
+            raise HangUp(text)
+    raise AssertionError(event)
+
+
+def _may_sign_in(session: Session) -> None:
+    if not session.may_sign_in:
+        raise Refusal("Use STARTTLS first: the password would be readable on the way", "PRIVACYREQUIRED")
+
+
+async def _sign_in(session: Session, username: str, password: str) -> Done:
+    answer = await session.accounts.sign_in(username, password, protocol="imap", ip=session.connection.peer_ip)
+    match answer:
+        case Reply():
+            # A client that is told UNAVAILABLE tries again later and does not ask its user for another password.
+            code = "UNAVAILABLE" if answer.temporary else "AUTHENTICATIONFAILED"
+            raise Refusal(answer.reason.for_peer, code)
+        case SignedInAccount():
+            session.signed_in(answer)
+            return Done("Signed in", "CAPABILITY " + " ".join(session.capabilities))
+
+
+async def enable(session: Session, command: Enable) -> Done:
+    """RFC 5161: what is not known is passed over. Nothing needs enabling yet."""
+    session.send(b"* ENABLED\r\n")
+    return Done("Enabled")
+
+
+async def idle(session: Session, command: Idle) -> Done:
+    """RFC 2177: news as they come, until DONE."""
+    session.machine.expect_line()
+    session.send(render.continuation("idling"))
+    await session.tell_news(may_expunge=True, look=True)
+    clock = asyncio.get_running_loop().time
+    until = clock() + session.settings.idle_timeout_s
+    still_here_at = clock() + session.settings.still_here_s
+    while (event := session.machine.next_event()) is None:
+        await session.flush()
+        try:
+            await session.receive(min(until, still_here_at))
+        except HangUp:
+            if session.connection.ended or clock() >= until:
+                raise
+            session.send(render.untagged("OK", "Still here"))
+            still_here_at = clock() + session.settings.still_here_s
+        await session.tell_news(may_expunge=True)
+    match event:
+        case Line(octets) if octets.strip().upper() == b"DONE":
+            return Done("No longer idle")
+        case Fatal(text):
+            raise HangUp(text)
+    raise Refusal("DONE was expected", status="BAD")

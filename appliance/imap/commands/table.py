@@ -1,0 +1,52 @@
+"""Which command is done by whom, and during which no EXPUNGE may be said."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..answers import Done
+from ..grammar import mailboxes as m
+from ..grammar import messages as g
+from ..grammar import session as s
+from ..grammar.command import Command
+from ..grammar.fetch import Fetch
+from ..grammar.search import Search
+from ..session import Session
+from . import fetch, mailboxes, messages, search, session
+
+# The value's second parameter is of the key's type, which a dict cannot say.
+DOES: dict[type, Callable[[Session, Any], Awaitable[Done]]] = {
+    s.Authenticate: session.authenticate,
+    s.Capability: session.capability,
+    s.Enable: session.enable,
+    s.Id: session.id_,
+    s.Idle: session.idle,
+    s.Login: session.login,
+    s.Logout: session.logout,
+    s.Noop: session.noop,
+    s.StartTls: session.starttls,
+    m.Check: mailboxes.check,
+    m.Close: mailboxes.close,
+    m.Create: mailboxes.create,
+    m.Delete: mailboxes.delete,
+    m.List: mailboxes.list_,
+    m.Lsub: mailboxes.lsub,
+    m.Namespace: mailboxes.namespace,
+    m.Rename: mailboxes.rename,
+    m.Select: mailboxes.select,
+    m.Status: mailboxes.status,
+    m.Subscribe: mailboxes.subscribe,
+    m.Unselect: mailboxes.unselect,
+    g.Copy: messages.copy,
+    g.Expunge: messages.expunge,
+    g.Move: messages.move,
+    g.StoreFlags: messages.store,
+    Fetch: fetch.fetch,
+    Search: search.search,
+}
+
+
+def may_tell_expunged(command: Command) -> bool:
+    """RFC 3501 7.4.1: not in answer to FETCH, STORE or SEARCH, whose sequence numbers would shift under the client."""
+    return not (isinstance(command, (Fetch, Search, g.StoreFlags)) and not command.by_uid)

@@ -1,0 +1,148 @@
+"""The IMAP component: listens, and holds the conversation with each client. RFC 3501 5.4 and 7.1.5.
+
+Promises: commands of one client run one after another; a fault of ours ends the command and not the connection, and tells
+no inner details; every client hears BYE when the server stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+
+from ..accounts.accounts import Accounts
+from ..status.bus import Bus
+from ..store.interface import Store
+from ..store.refusals import StoreRefusal
+from ..wire.connection import Connection, ConnectionGone
+from ..wire.listener import Listener
+from . import render
+from .answers import Done, HangUp, Refusal, refused_by_store
+from .commands.append import append_message
+from .commands.session import HANDSHAKE_S
+from .commands.table import DOES, may_tell_expunged
+from .grammar.session import StartTls
+from .machine import AppendReady, CommandReady, Fatal, Fault, NeedContinuation, State
+from .session import ImapSettings, Session
+
+log = logging.getLogger("merpati.imap")
+
+
+class ImapServer:
+    """tls_context: asked for each handshake; None switches STARTTLS and TLS ports off."""
+
+    def __init__(
+        self,
+        settings: ImapSettings,
+        store: Store,
+        accounts: Accounts,
+        bus: Bus,
+        tls_context: Callable[[], ssl.SSLContext] | None,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._accounts = accounts
+        self._bus = bus
+        self._tls_context = tls_context
+        self._listener = Listener(
+            self._serve,
+            limits=settings.limits,
+            too_many=b"* BYE Too many connections, try again later\r\n",
+            tls_context=tls_context,
+        )
+
+    async def start(
+        self, host: str | None = None, port: int = 0, *, tls: bool = False, sock: socket.socket | None = None
+    ) -> int:
+        """May be called for several ports. Returns the port."""
+        return await self._listener.start(host, port, tls=tls, sock=sock)
+
+    async def stop(self) -> None:
+        await self._listener.stop()
+
+    def health(self) -> dict[str, object]:
+        return {"listening": self._listener.listening, "connections": self._listener.connections}
+
+    async def _serve(self, connection: Connection) -> None:
+        session = Session(
+            connection,
+            store=self._store,
+            accounts=self._accounts,
+            settings=self._settings,
+            tls_context=self._tls_context,
+        )
+        with self._bus.listening(session.hear):
+            await converse(session)
+
+
+async def converse(session: Session) -> None:
+    """From greeting to goodbye."""
+    try:
+        words = f"{session.settings.hostname} Merpati is ready"
+        session.send(render.untagged("OK", words, "CAPABILITY " + " ".join(session.capabilities)))
+        while session.machine.state is not State.LOGOUT:
+            await _answer_next(session)
+        await session.flush()
+    except HangUp as end:
+        if end.words is not None:
+            session.send(render.untagged("BYE", end.words))
+            await session.flush()
+    except ConnectionGone:
+        pass
+    except asyncio.CancelledError:
+        session.send(render.untagged("BYE", "The server is going down, come back soon"))
+        session.hand_over()
+        raise
+
+
+async def _answer_next(session: Session) -> None:
+    match await session.next_event():
+        case CommandReady(tag, command) as event:
+            done = await _run(session, event)
+            session.send(render.tagged(tag, done.status, done.words, done.code))
+            if isinstance(command, StartTls) and done.status == "OK":
+                await _start_tls(session)
+        case AppendReady(tag) as event:
+            done = await _run(session, event)
+            session.send(render.tagged(tag, done.status, done.words, done.code))
+        case NeedContinuation():
+            session.send(render.continuation("Go on"))
+        case Fault(tag, text, status, code):
+            if tag is None:
+                session.send(render.untagged(status, text, code))
+            else:
+                session.send(render.tagged(tag, status, text, code))
+        case Fatal(text):
+            raise HangUp(text)
+        case event:
+            raise AssertionError(event)
+
+
+async def _run(session: Session, event: CommandReady | AppendReady) -> Done:
+    """The tagged response; what came between is sent or gathered before it."""
+    session.tag = event.tag
+    try:
+        if isinstance(event, AppendReady):
+            done = await append_message(session, event)
+        else:
+            done = await DOES[type(event.command)](session, event.command)
+    except Refusal as refusal:
+        done = refusal.done
+    except StoreRefusal as refusal:
+        done = refused_by_store(refusal)
+    except (HangUp, ConnectionGone):
+        raise
+    except Exception:
+        log.exception("a fault of ours in %s", type(event.command).__name__)
+        done = Done("Something went wrong here, try again later", "SERVERBUG", "NO")
+    await session.tell_news(may_expunge=may_tell_expunged(event.command))
+    return done
+
+
+async def _start_tls(session: Session) -> None:
+    assert session.tls_context is not None
+    await session.flush()
+    await session.connection.start_tls(session.tls_context(), HANDSHAKE_S)
+    session.machine.tls_started()

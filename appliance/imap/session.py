@@ -1,0 +1,296 @@
+"""One client's connection: what it has selected, what it is owed, and the octets to and from it.
+
+Promises: what other sessions did to the selected mailbox is told whole and in order; nothing is sent faster than the peer
+takes it; every wait for the peer has an end. Leaves the order of commands to `machine.py`, what a command does to
+`commands/`, and the conversation as a whole to `server.py`. RFC 3501 5.2-5.4 and 7.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ..accounts.accounts import Accounts, SignedInAccount
+from ..mail.content import Content
+from ..status.events import Event, MailboxChanged
+from ..store import mailboxes, messages
+from ..store.changes.mailboxes import take_recent
+from ..store.interface import Store
+from ..store.refusals import StoreRefusal
+from ..store.transaction import Change, Tx
+from ..wire.connection import Connection
+from ..wire.listener import ConnectionLimits
+from . import render
+from .answers import HangUp, Refusal
+from .capabilities import Situation, capabilities
+from .machine import Event as WireEvent
+from .machine import ImapMachine, State
+from .values import SequenceSet
+from .view import FlagRow, Journal, MailboxView, Note
+
+log = logging.getLogger("merpati.imap")
+
+T = TypeVar("T")
+
+FLUSH_OCTETS = 64 * 1024  # answers are gathered up to here, so that a line is not a packet
+
+
+@dataclass(slots=True, frozen=True)
+class ImapSettings:
+    """hostname: for the greeting; message_octets: the largest APPEND; allow_plaintext_loopback: peers on this machine may
+    sign in without TLS. still_here_s: in IDLE, so that routers on the way do not forget the connection."""
+
+    hostname: str
+    message_octets: int = 50 * 1024 * 1024
+    allow_plaintext_loopback: bool = True
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+    sign_in_timeout_s: float = 60.0
+    idle_timeout_s: float = 30 * 60.0  # RFC 3501 5.4: at least 30 minutes
+    stall_timeout_s: float = 5 * 60.0  # inside a literal, or of an answer that the peer does not take
+    still_here_s: float = 4 * 60.0  # Dovecot: 2 minutes
+
+
+@dataclass(slots=True)
+class Selected:
+    mailbox_id: int
+    read_only: bool
+    view: MailboxView
+    journal: Journal
+
+
+@dataclass(slots=True, frozen=True)
+class Portion:
+    """Octets of a message that are sent as they are read: `before`, then content[start : start + length]."""
+
+    before: bytes
+    content: Content
+    start: int
+    length: int
+
+
+class Session:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        store: Store,
+        accounts: Accounts,
+        settings: ImapSettings,
+        tls_context: Callable[[], ssl.SSLContext] | None,
+    ) -> None:
+        self.connection = connection
+        self.store = store
+        self.accounts = accounts
+        self.settings = settings
+        self.tls_context = tls_context
+        self.machine = ImapMachine()
+        self.selected: Selected | None = None
+        self.tag = ""  # of the command that runs, which ESEARCH repeats
+        self._account: SignedInAccount | None = None
+        self._out = bytearray()
+        self._began_at = self._now_s()
+
+    # who and what
+
+    @property
+    def account(self) -> SignedInAccount:
+        """Of a session that is signed in."""
+        assert self._account is not None
+        return self._account
+
+    @property
+    def may_sign_in(self) -> bool:
+        """A password may be asked for on this connection."""
+        loopback = self.connection.peer_ip in ("127.0.0.1", "::1")
+        return self.connection.is_tls or (loopback and self.settings.allow_plaintext_loopback)
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        return capabilities(
+            Situation(
+                signed_in=self._account is not None,
+                tls=self.connection.is_tls,
+                tls_possible=self.tls_context is not None,
+                may_sign_in=self.may_sign_in,
+                append_limit=self.settings.message_octets,
+            )
+        )
+
+    def signed_in(self, account: SignedInAccount) -> None:
+        self._account = account
+        self.machine.signed_in()
+
+    def the_selected(self) -> Selected:
+        """The selected mailbox; the machine has seen to it that there is one."""
+        assert self.selected is not None
+        return self.selected
+
+    def writable(self) -> Selected:
+        """Raises Refusal after EXAMINE."""
+        selected = self.the_selected()
+        if selected.read_only:
+            raise Refusal("The mailbox is open for reading only", "READ-ONLY")
+        return selected
+
+    def unselect(self) -> None:
+        if self.machine.state is State.SELECTED:
+            self.machine.unselected()
+        self.selected = None
+
+    def places(self, wanted: SequenceSet, *, by_uid: bool) -> list[int]:
+        """Places in the view. Raises Refusal for a sequence number that does not exist; unknown UIDs are passed over."""
+        view = self.the_selected().view
+        if by_uid:
+            return wanted.in_uids(view.uids)
+        places = wanted.in_numbers(len(view))
+        if places is None:
+            raise Refusal("There is no message of that number", status="BAD")
+        return places
+
+    # the store
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        return await self.store.read(query)
+
+    async def change(self, change: Change[T], *, durable: bool = True, in_view: bool = False) -> T:
+        """As `Store.write`; what it did to the selected mailbox is still to be told when this returns – or, with
+        `in_view`, the caller brings it into the view before anything else."""
+
+        def noted(tx: Tx) -> tuple[T, list[Event]]:
+            return change(tx), tx.events
+
+        result, events = await self.store.write(noted, durable=durable)
+        for event in events:
+            self.hear(event)
+            if in_view and isinstance(event, MailboxChanged) and self.selected is not None:
+                self.selected.journal.own(event.modseq)
+        return result
+
+    def hear(self, event: Event) -> None:
+        """The bus's listener."""
+        selected = self.selected
+        if isinstance(event, MailboxChanged) and selected is not None and event.mailbox_id == selected.mailbox_id:
+            selected.journal.note(event.modseq, Note(event.appended + event.flagged, event.expunged, event.whole))
+            self.connection.nudge()
+
+    async def tell_news(self, *, may_expunge: bool, look: bool = False) -> None:
+        """Brings client and view up to date. look: ask the store even when the bus told nothing.
+
+        Raises HangUp when the selected mailbox is no more.
+        """
+        selected = self.selected
+        if selected is None:
+            return
+        view, journal = selected.view, selected.journal
+        if not look and not journal.dirty:
+            if may_expunge and view.has_untold:
+                self.send(render.changes(view.apply((), (), first_recent_uid=0, may_expunge=True)))
+            return
+        news = await self.read(lambda connection: _news(connection, selected.mailbox_id, journal))
+        if news is None:
+            self.unselect()
+            raise HangUp("The mailbox was deleted")
+        first_recent_uid = news.first_recent_uid
+        if not selected.read_only and any(row[0] >= first_recent_uid for row in news.rows):
+            first_recent_uid = await self.take_recent(selected.mailbox_id)
+        told = view.apply(news.rows, news.gone, first_recent_uid=first_recent_uid, may_expunge=may_expunge)
+        journal.caught_up(news.modseq)
+        self.send(render.changes(told))
+
+    async def take_recent(self, mailbox_id: int) -> int:
+        return await self.store.write(take_recent(mailbox_id), durable=False)
+
+    # octets out
+
+    def send(self, octets: bytes) -> None:
+        """Gathered until `flush`."""
+        self._out += octets
+
+    async def flush(self, *, at_least: int = 0) -> None:
+        """Hands over what was gathered, if it is `at_least` so much. Raises ConnectionGone."""
+        if len(self._out) >= at_least:
+            self.hand_over()
+            await self.connection.drain(self.settings.stall_timeout_s)
+
+    def hand_over(self) -> None:
+        """Without waiting for the peer to take it."""
+        if self._out:
+            self.connection.write(bytes(self._out))
+            self._out.clear()
+
+    async def send_portion(self, portion: Portion) -> None:
+        """Raises HangUp when the message does not read back: its size has been promised already."""
+        self.send(portion.before)
+        pieces = portion.content.pieces(portion.start, portion.length)
+        sent = 0
+        try:
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                self.send(piece.replace(b"\0", b"\x80"))
+                sent += len(piece)
+                await self.flush(at_least=FLUSH_OCTETS)
+        except StoreRefusal as refusal:
+            log.error("a message could not be sent whole: %s", refusal)
+            raise HangUp(None) from None
+        if sent != portion.length:
+            log.error("a message could not be sent whole: %d octets of %d", sent, portion.length)
+            raise HangUp(None)
+
+    # octets in
+
+    async def next_event(self) -> WireEvent:
+        """What the client says next. Raises HangUp when it says nothing for too long, or hung up itself."""
+        since = self._now_s()
+        while (event := self.machine.next_event()) is None:
+            await self.flush()
+            before = self.machine.holds
+            await self.receive(self._deadline(since))
+            if self.machine.holds != before:
+                since = self._now_s()
+        return event
+
+    async def receive(self, until: float) -> None:
+        """Feeds the machine with what comes until then, or returns on a nudge. Raises HangUp."""
+        if self.connection.ended:
+            raise HangUp(None)
+        try:
+            await self.connection.wait(max(0.0, until - self._now_s()))
+        except TimeoutError:
+            raise HangUp("You said nothing for too long") from None
+        self.machine.receive(self.connection.take())
+
+    def _deadline(self, since: float) -> float:
+        if self._account is None:
+            return self._began_at + self.settings.sign_in_timeout_s
+        patience_s = self.settings.stall_timeout_s if self.machine.in_command else self.settings.idle_timeout_s
+        return since + patience_s
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+@dataclass(slots=True, frozen=True)
+class _News:
+    rows: list[FlagRow]
+    gone: list[int] | tuple[int, ...]
+    modseq: int
+    first_recent_uid: int
+
+
+def _news(connection: sqlite3.Connection, mailbox_id: int, journal: Journal) -> _News | None:
+    """What the view lacks, all of one instant. None: there is no such mailbox any more."""
+    mailbox = mailboxes.get_mailbox(connection, mailbox_id)
+    if mailbox is None:
+        return None
+    rows: list[FlagRow] = []
+    gone: list[int] | tuple[int, ...] = ()
+    missing = journal.missing(mailbox.highest_modseq)
+    if missing is not None and missing.touched is None:
+        rows, gone = messages.changed_since(connection, mailbox_id, missing.since)
+    elif missing is not None and missing.touched is not None:
+        rows, gone = messages.flags_of(connection, mailbox_id, missing.touched), missing.gone
+    return _News(rows, gone, mailbox.highest_modseq, mailbox.first_recent_uid)
