@@ -63,8 +63,11 @@ def encode(text: str) -> str:
     """Text for an unstructured field or a phrase: as it is where ASCII does, else encoded words of at most 75
     characters with spaces between them, where the field may be folded. Control characters become spaces."""
     text = text.translate(_CONTROLS)
-    if _NEEDS_NO_WORD.fullmatch(text) and "=?" not in text:
-        return text
+    return text if _NEEDS_NO_WORD.fullmatch(text) and "=?" not in text else encode_words(text)
+
+
+def encode_words(text: str) -> str:
+    """Encoded words whatever the text; in UTF-8, no character split over two words, fit for a phrase as well."""
     octets = text.encode("utf-8", "replace")
     quoted = sum(1 if octet in _Q_LITERAL or octet == 32 else 3 for octet in octets)
     base64 = quoted > (len(octets) + 2) // 3 * 4
@@ -72,12 +75,12 @@ def encode(text: str) -> str:
     words: list[str] = []
     chunk, used = b"", 0
     for character in text:
-        octets = character.encode("utf-8", "replace")
-        cost = len(octets) if base64 else len(_quote(octets))
+        one = character.encode("utf-8", "replace")
+        cost = len(one) if base64 else len(_quote(one))
         if used + cost > (room // 4 * 3 if base64 else room):
             words.append(_word(chunk, base64))
             chunk, used = b"", 0
-        chunk += octets
+        chunk += one
         used += cost
     words.append(_word(chunk, base64))
     return " ".join(words)
