@@ -61,10 +61,16 @@ class LibgpiodPin(LocalPiPin):  # type: ignore[misc]
         self._disable_event_detect()
         self._release()
 
-    def _request(self, edges: str | None = None) -> None:
+    def output_with_state(self, state: float) -> None:
+        """At once at that level: a lamp that is lit by a low pin must not blink when it is opened."""
+        self._disable_event_detect()
+        self._function = "output"
+        self._request(value=_value(state))
+
+    def _request(self, edges: str | None = None, value: Any = line.Value.INACTIVE) -> None:
         self._release()
         if self._function == "output":
-            settings = gpiod.LineSettings(direction=line.Direction.OUTPUT, output_value=line.Value.INACTIVE)
+            settings = gpiod.LineSettings(direction=line.Direction.OUTPUT, output_value=value)
         else:
             settings = gpiod.LineSettings(
                 direction=line.Direction.INPUT,
@@ -95,7 +101,7 @@ class LibgpiodPin(LocalPiPin):  # type: ignore[misc]
     def _set_state(self, value: float) -> None:
         if self._function != "output":
             raise PinSetInput(f"cannot set state of pin {self!r}")
-        self._line.set_value(self._number, line.Value.ACTIVE if value else line.Value.INACTIVE)
+        self._line.set_value(self._number, _value(value))
 
     def _get_pull(self) -> str:
         return str(self._pull)
@@ -158,3 +164,7 @@ class LibgpiodPin(LocalPiPin):  # type: ignore[misc]
                 for event in request.read_edge_events():
                     rising = event.event_type == event.Type.RISING_EDGE
                     self._call_when_changed(event.timestamp_ns / 1_000_000_000, int(rising))
+
+
+def _value(state: float) -> Any:
+    return line.Value.ACTIVE if state else line.Value.INACTIVE
