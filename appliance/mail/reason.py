@@ -101,6 +101,9 @@ WORDINGS: dict[str, Wording] = {
         "{mailbox} cannot be deleted or moved there",
         "A mail program tried to delete {mailbox} or to move it into itself.",
     ),
+    "bad-mailbox-name": Wording(
+        "A mailbox cannot be called that", "A mail program asked for a mailbox called {mailbox}, which is no possible name."
+    ),
     "no-such-account": Wording("There is no account {address}", "There is no account or alias {address}."),
     "address-taken": Wording("{address} is taken", "The address {address} is an account or an alias already."),
     "no-such-message": Wording("That message is gone", "A program asked for a message that is gone ({what})."),
@@ -197,7 +200,9 @@ WORDINGS: dict[str, Wording] = {
         "The message holds a NUL octet", "A message held a NUL octet, which no mail program could be given."
     ),
     "chunk-wrong": Wording("The message was given up after an earlier refusal", "A refused message was still sent on."),
-    "starttls-first": Wording("Say STARTTLS first", "A program did not switch to TLS. Choose STARTTLS in its settings."),
+    "starttls-first": Wording(
+        "Say STARTTLS first", "A program did not switch to TLS. Choose STARTTLS in its settings."
+    ),
     "tls-missing": Wording("TLS is not available now", "There is no certificate that could be used. See TLS."),
     "tls-already": Wording("TLS is in use already", "A program asked for TLS twice."),
     "encrypt-first": Wording(
@@ -226,4 +231,69 @@ WORDINGS: dict[str, Wording] = {
     "trace-release": Wording("Released", "You let it go on."),
     "trace-flush": Wording("Flushed", "You had it tried again at once."),
     "trace-remove": Wording("Removed", "You removed it from the queue."),
+    # transport
+    "host-accepted": Wording("{host} took the message", "{host} took the message: {reply}"),
+    "host-put-off": Wording(
+        "{host} asks to try again later: {reply}",
+        "{host} asks to try again later: {reply}. Nothing to do: it will be tried again by itself.",
+    ),
+    "host-refused": Wording("{host} refused the message: {reply}", "{host} refused the message: {reply}"),
+    "host-broke-off": Wording(
+        "The connection to {host} broke off: {why}",
+        "The connection to {host} broke off: {why}. It will be tried again by itself.",
+    ),
+    "host-unreachable": Wording(
+        "{host} cannot be reached: {why}",
+        "{host} ({ip}) cannot be reached: {why}. It will be tried again by itself. If no mail leaves at all, your"
+        " provider may block port 25: choose a smarthost under System.",
+    ),
+    "host-not-safe": Wording(
+        "{host} cannot be reached over a safe connection: {why}",
+        "{host} cannot be reached over a safe connection: {why}. Mail waits until it can.",
+    ),
+    "host-not-international": Wording(
+        "{host} does not take international addresses or headers (SMTPUTF8)",
+        "{host} does not take international addresses or headers (SMTPUTF8), and the message has some.",
+    ),
+    "too-large-for-host": Wording(
+        "The message is larger than {limit} octets, the most that {host} accepts",
+        "The message is larger than {limit} octets, the most that {host} accepts.",
+    ),
+    "no-such-domain": Wording("There is no domain {domain}", "There is no domain {domain}. Is it spelt right?"),
+    "null-mx": Wording(
+        "{domain} says that it takes no mail", "{domain} says in its DNS records that it takes no mail."
+    ),
+    "no-host": Wording(
+        "No mail server of {domain} could be found",
+        "{domain} names {hosts} as its mail server, which has no address.",
+    ),
+    "leads-back": Wording(
+        "Mail for {domain} leads back to this server, which does not serve it",
+        "The DNS records of {domain} name this server, but it is not among its domains. Add it, or change the records.",
+    ),
+    "names-unanswered": Wording(
+        "The name servers could not be asked about {domain}: {why}",
+        "The name servers could not be asked about {domain}: {why}. Is this machine connected to the internet?",
+    ),
+    "smarthost-sign-in": Wording(
+        "This server could not sign in to the one that takes its mail",
+        "{host} did not let this server sign in: {why}. Check user name and password of the smarthost under System.",
+    ),
+    "smarthost-password": Wording(
+        "This server could not sign in to the one that takes its mail",
+        "The password for {host} cannot be used: {why}. Set it again under System.",
+    ),
+    "bare-line-end": Wording(
+        "The message holds a CR or an LF that stands alone",
+        "A message held a bare CR or LF, which can hide a second message inside it, so it was not sent.",
+    ),
+    # queue
+    "gave-up": Wording(
+        "It was tried for {days} days. The last time: {why}",
+        "It was tried for {days} days and given up. The last time: {why}",
+    ),
+    "content-lost": Wording(
+        "The message could not be read from the storage of this server",
+        "A queued message cannot be read back: the card is failing. Make a backup now. ({what})",
+    ),
 }

@@ -45,6 +45,8 @@ class StoredContent:
     def pieces(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Raises Damaged. Cost: one frame in memory."""
         end = self.size if length is None else min(self.size, start + length)
+        if start >= end:
+            return
         unpack = zstandard.ZstdDecompressor()
         at = offset = 0
         while at < end:
@@ -55,15 +57,22 @@ class StoredContent:
             if not 0 < raw_octets <= FRAME_OCTETS or offset + _HEAD.size + packed_octets > self.stored_octets:
                 raise Damaged(self.blob_id)
             if at + raw_octets > start:
-                try:
-                    raw = unpack.decompress(self.read(offset + _HEAD.size, packed_octets), max_output_size=raw_octets)
-                except zstandard.ZstdError as fault:
-                    raise Damaged(self.blob_id) from fault
-                if len(raw) != raw_octets:
-                    raise Damaged(self.blob_id)
+                raw = self._unpack(unpack, self.read(offset + _HEAD.size, packed_octets), raw_octets)
                 yield raw[max(0, start - at) : end - at]
             at += raw_octets
             offset += _HEAD.size + packed_octets
+
+    def _unpack(self, unpack: zstandard.ZstdDecompressor, packed: bytes, raw_octets: int) -> bytes:
+        try:
+            # Asked first: a damaged frame may claim any size, and the memory for it would be taken at once.
+            if zstandard.frame_content_size(packed) != raw_octets:
+                raise Damaged(self.blob_id)
+            raw = unpack.decompress(packed)
+        except zstandard.ZstdError as fault:
+            raise Damaged(self.blob_id) from fault
+        if len(raw) != raw_octets:
+            raise Damaged(self.blob_id)
+        return raw
 
 
 def from_memory(blob_id: int, size: int, data: bytes) -> StoredContent:
@@ -74,7 +83,10 @@ def from_file(blob_id: int, size: int, path: Path, position: int, stored_octets:
     """Opens the file at each read, so that a content may be kept for as long as one likes."""
 
     def read(offset: int, length: int) -> bytes:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as fault:
+            raise Damaged(blob_id) from fault
         try:
             return os.pread(fd, length, position + offset)
         finally:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from hashlib import blake2b
 
+import msgspec
+
 from ..mail.content import Content
 from ..mime.structure import decode
 from .interface import Store
@@ -31,12 +33,28 @@ _RULES = (
         "SELECT DISTINCT m.id FROM mailboxes m JOIN messages ON mailbox_id = m.id WHERE modseq > highest_modseq",
     ),
     (
+        "mailbox {} has an expunged MODSEQ above its highest",
+        "SELECT DISTINCT m.id FROM mailboxes m JOIN expunged ON mailbox_id = m.id WHERE modseq > highest_modseq",
+    ),
+    (
+        "mailbox {} has announced a UID that it has not given yet",
+        "SELECT id FROM mailboxes WHERE first_recent_uid > uidnext",
+    ),
+    (
         "mailbox {} has an expunged UID that is still there",
         "SELECT DISTINCT m.mailbox_id FROM messages m JOIN expunged e ON e.mailbox_id = m.mailbox_id AND e.uid = m.uid",
     ),
     (
         "a message is in mailbox {}, which does not exist",
         "SELECT DISTINCT mailbox_id FROM messages WHERE mailbox_id NOT IN (SELECT id FROM mailboxes)",
+    ),
+    (
+        "mailbox {} has a UIDVALIDITY above the highest of its account",
+        "SELECT m.id FROM mailboxes m JOIN accounts a ON account_id = a.id WHERE uidvalidity > last_uidvalidity",
+    ),
+    (
+        "account {} has no INBOX",
+        "SELECT id FROM accounts WHERE id NOT IN (SELECT account_id FROM mailboxes WHERE name = 'INBOX')",
     ),
     ("mailbox {} belongs to no account", "SELECT id FROM mailboxes WHERE account_id NOT IN (SELECT id FROM accounts)"),
     (
@@ -49,6 +67,26 @@ _RULES = (
         "content {} is referred to and does not exist",
         "SELECT blob_id FROM (SELECT blob_id FROM messages UNION SELECT blob_id FROM queue_messages)"
         " WHERE blob_id NOT IN (SELECT id FROM blobs)",
+    ),
+    (
+        "content {} has another size than the messages that refer to it",
+        "SELECT DISTINCT b.id FROM messages m JOIN blobs b ON blob_id = b.id"
+        " WHERE m.size_octets != b.size_octets + length(b.prefix)",
+    ),
+    (
+        "content {} is nowhere",
+        "SELECT id FROM blobs WHERE refs > 0 AND ((data IS NULL) = (segment_id IS NULL)"
+        " OR segment_id NOT IN (SELECT id FROM segments) OR (data IS NOT NULL AND length(data) != stored_octets))",
+    ),
+    (
+        "content {} lies where another one lies",
+        "SELECT b.id FROM blobs a JOIN blobs b ON a.segment_id = b.segment_id AND a.id != b.id"
+        " WHERE a.position <= b.position AND b.position < a.position + a.stored_octets",
+    ),
+    (
+        "content {} lies in blocks that will be given back",
+        "SELECT DISTINCT b.id FROM freed f JOIN blobs b ON f.segment_id = b.segment_id"
+        " WHERE f.position < b.position + b.stored_octets AND b.position < f.position + f.stored_octets",
     ),
     (
         "segment {} counts differ from its contents",
@@ -71,7 +109,7 @@ def check(store: Store, *, contents: bool = True) -> list[str]:
     """What is wrong, one sentence each; an empty list when all is well."""
     findings: list[str] = []
 
-    def look(connection: sqlite3.Connection) -> list[tuple[int, bytes, bytes]]:
+    def look(connection: sqlite3.Connection) -> list[int]:
         findings.extend(
             f"the database is damaged: {line}"
             for (line,) in connection.execute("PRAGMA integrity_check").fetchall()
@@ -79,22 +117,33 @@ def check(store: Store, *, contents: bool = True) -> list[str]:
         )
         for sentence, sql in _RULES:
             findings.extend(sentence.format(row[0]) for row in connection.execute(sql))
-        return connection.execute("SELECT id, digest, structure FROM blobs WHERE refs > 0").fetchall()
+        return [row[0] for row in connection.execute("SELECT id FROM blobs WHERE refs > 0 ORDER BY id")]
 
     try:
-        blobs = store.read_now(look)
+        blob_ids = store.read_now(look)
     except sqlite3.DatabaseError as fault:
         return [*findings, f"the database is damaged: {fault}"]
     if contents:
-        for blob_id, digest, structure in blobs:
-            try:
-                decode(structure)
-                intact = _digest(store.content(blob_id)) == digest
-            except (StoreRefusal, OSError, ValueError):
-                intact = False
-            if not intact:
-                findings.append(f"content {blob_id} is damaged")
+        findings += [f"content {blob_id} is damaged" for blob_id in blob_ids if not _intact(store, blob_id)]
     return findings
+
+
+def _intact(store: Store, blob_id: int) -> bool:
+    """One that went away since it was listed, as happens while the server runs, is not damaged."""
+
+    def look(connection: sqlite3.Connection) -> tuple[bytes, bytes, Content] | None:
+        row = connection.execute("SELECT digest, structure FROM blobs WHERE id = ? AND refs > 0", (blob_id,)).fetchone()
+        return (*row, store.content_in(connection, blob_id)) if row else None
+
+    try:
+        found = store.read_now(look)
+        if found is None:
+            return True
+        digest, structure, content = found
+        decode(structure)
+        return _digest(content) == digest
+    except (StoreRefusal, OSError, ValueError, sqlite3.DatabaseError, msgspec.DecodeError):
+        return False
 
 
 def _digest(content: Content) -> bytes:

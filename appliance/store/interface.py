@@ -8,6 +8,7 @@ have a form for the event loop and one (`…_now`) for ordinary threads and the 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import sqlite3
 import tempfile
@@ -20,7 +21,7 @@ from .database import FILE_NAME, connect_writer
 from .migrate import migrate
 from .reader import Query, Readers
 from .refusals import NoSuchMessage, StorageLow
-from .segments import Segments
+from .segments import Segments, sync_folder
 from .spool import Spool, SpooledContent, spool_bytes
 from .transaction import Change, T
 from .writer import Writer
@@ -33,7 +34,9 @@ class Store:
     """home: the data folder (store.db and blobs/ lie in it); scratch: a folder that need not survive, for spools."""
 
     def __init__(self, home: Path, *, bus: Bus | None = None, scratch: Path | None = None) -> None:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not home.exists():
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_folder(home.parent)
         self.home = home
         self.bus = bus or Bus()
         self._scratch = scratch or Path(tempfile.gettempdir())
@@ -83,11 +86,16 @@ class Store:
     def spool_bytes(self, message: bytes) -> SpooledContent:
         return spool_bytes(self._scratch, message)
 
+    def room(self) -> tuple[int, int, int]:
+        """(free octets, all octets, octets of the reserve) of the card that the store lies on."""
+        card = os.statvfs(self.home)
+        total = card.f_blocks * card.f_frsize
+        return card.f_bavail * card.f_frsize, total, min(RESERVE_OCTETS, int(total * RESERVE_SHARE))
+
     def need_room(self, size_octets: int = 0) -> None:
         """Raises StorageLow when `size_octets` more would touch the reserve, which is kept so that deleting works."""
-        card = os.statvfs(self.home)
-        reserve = min(RESERVE_OCTETS, int(card.f_blocks * card.f_frsize * RESERVE_SHARE))
-        if card.f_bavail * card.f_frsize - size_octets < reserve:
+        free, _, reserve = self.room()
+        if free - size_octets < reserve:
             raise StorageLow
 
     @property
@@ -101,16 +109,19 @@ class Store:
 
 
 def _create(path: Path) -> None:
-    new = not path.exists()
-    connection = connect_writer(path)
+    """Also when several processes come at once: the lock keeps them from making the new file a WAL database together."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        migrate(connection)
-    finally:
-        connection.close()
-    if new:
-        path.chmod(0o600)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        new = not path.exists() or path.stat().st_size == 0
+        if new:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = connect_writer(path)
         try:
-            os.fsync(folder)
+            migrate(connection)
         finally:
-            os.close(folder)
+            connection.close()
+        if new:
+            os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -78,8 +78,9 @@ def rows(
 
 
 def _slices(uids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(uids), _ASK_AT_ONCE):
-        yield uids[start : start + _ASK_AT_ONCE]
+    ordered = sorted(uids)
+    for start in range(0, len(ordered), _ASK_AT_ONCE):
+        yield ordered[start : start + _ASK_AT_ONCE]
 
 
 def _marks(values: Sequence[int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from importlib import resources
 
 SCHEMA = "appliance.store.schema"
@@ -19,13 +20,42 @@ def steps() -> list[tuple[int, str]]:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Durability: durable, if the connection is set so. Raises SchemaTooNew."""
-    have = connection.execute("PRAGMA user_version").fetchone()[0]
+    """Several processes may come at once: one does it, the others find it done.
+
+    Durability: durable, if the connection is set so. Raises SchemaTooNew."""
     todo = steps()
+    have = _version(connection)
     if have > todo[-1][0]:
         raise SchemaTooNew(
             f"the mail store has layout {have}, this version knows layouts up to {todo[-1][0]}: install a newer Merpati"
         )
     for number, sql in todo:
         if number > have:
-            connection.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")
+            _step(connection, number, sql)
+
+
+def _step(connection: sqlite3.Connection, number: int, sql: str) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _version(connection) < number:  # looked at again, now that nobody else can change it
+            for statement in _statements(sql):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """`executescript` would commit what is open, so the statements are run one by one."""
+    statement = ""
+    for line in sql.splitlines(True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

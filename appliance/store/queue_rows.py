@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class State(StrEnum):
@@ -90,9 +91,13 @@ def counts(connection: sqlite3.Connection) -> tuple[int, int, int]:
     return row[0], row[1], row[2]
 
 
-def _recipient(row: tuple) -> QueuedRecipient:  # type: ignore[type-arg]
-    return QueuedRecipient(*row[:6], State(row[6]), *row[7:12], bool(row[12]))
+def _recipient(row: tuple[Any, ...]) -> QueuedRecipient:
+    values = [*row]
+    values[6], values[12] = State(row[6]), bool(row[12])
+    return QueuedRecipient(*values)
 
 
-def _message(row: tuple) -> QueuedMessage:  # type: ignore[type-arg]
-    return QueuedMessage(*row[:8], bool(row[8]), bool(row[9]), *row[10:])
+def _message(row: tuple[Any, ...]) -> QueuedMessage:
+    values = [*row]
+    values[8], values[9] = bool(row[8]), bool(row[9])
+    return QueuedMessage(*values)

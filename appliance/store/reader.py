@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .database import connect_reader
+from .refusals import StorageFailed
 
 THREADS = 3  # a Zero has four slow cores, and one is the writer's
 
@@ -25,6 +26,7 @@ class Readers:
         self._path = path
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
+        self._closed = False
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="store-reader")
 
@@ -32,22 +34,26 @@ class Readers:
         return self._pool.submit(self.run, query)
 
     def run(self, query: Query[T]) -> T:
-        """On the calling thread."""
+        """On the calling thread. Raises what the query raises, or StorageFailed once the store is closed."""
         connection = self._connection()
         connection.execute("BEGIN")
         try:
             return query(connection)
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # an error of the disk has ended it already
+                connection.execute("ROLLBACK")
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
         with self._lock:
+            self._closed = True
             for connection in self._all:
                 connection.close()
             self._all.clear()
 
     def _connection(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StorageFailed("the store is closed")
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = connect_reader(self._path)

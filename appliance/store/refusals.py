@@ -30,6 +30,13 @@ class MailboxFixed(StoreRefusal):
         super().__init__(because("mailbox-fixed", mailbox=name))
 
 
+class BadMailboxName(StoreRefusal):
+    """Empty, too long, with an empty level, or with characters that no listing can show."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(because("bad-mailbox-name", mailbox=name))
+
+
 class NoSuchAccount(StoreRefusal):
     def __init__(self, address: str) -> None:
         super().__init__(because("no-such-account", address=address))

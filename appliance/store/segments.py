@@ -15,6 +15,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from .refusals import StorageFailed
 from .spool import SpooledContent
 
 SEGMENT_OCTETS = 64 * 1024 * 1024
@@ -46,7 +47,7 @@ class Segments:
         while at < need:
             piece = content.read(at, min(COPY_OCTETS, need - at))
             if not piece:
-                raise OSError(errno.EIO, "the spooled message ended early")
+                raise StorageFailed("the spooled message ended early")
             at += _write_all(fd, piece, position + at)
         connection.execute(
             "UPDATE segments SET used_octets = ?, live_octets = live_octets + ? WHERE id = ?",
@@ -65,11 +66,38 @@ class Segments:
             os.close(fd)
         self._dirty.clear()
 
-    def free(self, segment_id: int, position: int, stored_octets: int, whole: bool) -> None:
-        """Give the blocks back, once the commit that dropped the content is on the card and its readers are gone."""
-        if whole:
+    def give_back(self, connection: sqlite3.Connection, upto: int) -> int:
+        """Gives blocks back that no content lies in: the rows of `freed` up to `upto`, whose commits are on the card and
+        whose readers are gone, and the files that are empty by now. Returns the last row there is, for the next time.
+
+        Raises OSError, sqlite3.Error. Doing it again after a crash does no harm: a place is never written twice.
+        """
+        rows = connection.execute("SELECT id, segment_id, position, stored_octets FROM freed ORDER BY id").fetchall()
+        for row_id, segment_id, position, stored_octets in rows:
+            if row_id <= upto:
+                self._punch(segment_id, position, stored_octets)
+        empty = [
+            segment_id
+            for (segment_id,) in connection.execute(
+                "SELECT id FROM segments WHERE live_octets = 0 AND id < (SELECT max(id) FROM segments)"
+                " AND id NOT IN (SELECT segment_id FROM freed WHERE id > ?)",
+                (upto,),
+            )
+        ]
+        if empty or (rows and rows[0][0] <= upto):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute("DELETE FROM freed WHERE id <= ?", (upto,))
+                connection.executemany("DELETE FROM segments WHERE id = ?", [(segment_id,) for segment_id in empty])
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+        for segment_id in empty:
             self.path(segment_id).unlink(missing_ok=True)
-            return
+        return rows[-1][0] if rows else upto
+
+    def _punch(self, segment_id: int, position: int, stored_octets: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             fd = os.open(self.path(segment_id), os.O_WRONLY | os.O_CLOEXEC)
             try:  # a file system that cannot punch holes keeps the blocks until the segment is empty
@@ -79,6 +107,7 @@ class Segments:
 
     def _new_segment(self, connection: sqlite3.Connection, segment_id: int, need: int) -> int:
         self.folder.mkdir(mode=0o700, exist_ok=True)
+        self._close(segment_id)
         fd = os.open(self.path(segment_id), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(fd, 0, max(SEGMENT_OCTETS, need))
@@ -87,20 +116,32 @@ class Segments:
                 os.close(fd)
                 self.path(segment_id).unlink(missing_ok=True)
                 raise
-        os.fsync(fd)
-        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
         self._dirty[segment_id] = fd
+        os.fsync(fd)
+        sync_folder(self.folder)
+        sync_folder(self.folder.parent)
         connection.execute("INSERT INTO segments (id, used_octets, live_octets) VALUES (?, 0, 0)", (segment_id,))
         return segment_id
+
+    def _close(self, segment_id: int) -> None:
+        """The file of a segment that a refused change of this same transaction began; it is begun again."""
+        fd = self._dirty.pop(segment_id, None)
+        if fd is not None:
+            os.close(fd)
 
     def _open(self, segment_id: int) -> int:
         if segment_id not in self._dirty:
             self._dirty[segment_id] = os.open(self.path(segment_id), os.O_RDWR | os.O_CLOEXEC)
         return self._dirty[segment_id]
+
+
+def sync_folder(folder: Path) -> None:
+    """So that a new file's name is on the card."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _write_all(fd: int, piece: bytes, position: int) -> int:

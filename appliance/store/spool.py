@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -69,12 +70,12 @@ class Spool:
         if self._file is None and self._packed_octets > MEMORY_OCTETS:
             self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 closed by discard()
             for earlier in self._packed:
-                self._file.write(earlier)
+                _write_all(self._file, earlier)
             self._packed.clear()
         if self._file is None:
             self._packed.append(frame)
         else:
-            self._file.write(frame)
+            _write_all(self._file, frame)
 
 
 class SpooledContent:
@@ -99,20 +100,30 @@ class SpooledContent:
         self.packed = packed
         self.stored_octets = stored_octets
         self._file = file
+        self._lock = threading.Lock()  # between a copy into the store and a discard by whoever gave up on it
 
     def pieces(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         return StoredContent(0, self.size, self.stored_octets, self.read).pieces(start, length)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Stored octets, for copying them into the store."""
+        """Stored octets, for copying them into the store. Raises ValueError once the content was discarded."""
         if self.packed is not None:
             return self.packed[offset : offset + length]
         assert self._file is not None
-        return os.pread(self._file.fileno(), length, offset)
+        with self._lock:
+            return os.pread(self._file.fileno(), length, offset)
 
     def discard(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with self._lock:
+                self._file.close()
+
+
+def _write_all(file: BinaryIO, frame: bytes) -> None:
+    """A file without a buffer takes what fits and says how much; the next write then tells why. Raises OSError."""
+    done = 0
+    while done < len(frame):
+        done += file.write(frame[done:])
 
 
 def spool_bytes(folder: Path, message: bytes) -> SpooledContent:

@@ -23,7 +23,7 @@ class Tx:
     def __init__(self, connection: sqlite3.Connection, segments: Segments) -> None:
         self.connection = connection
         self.events: list[Event] = []
-        self.freed: list[tuple[int, int, int]] = []  # (segment id, position, stored octets)
+        self.wrote = False
         self._segments = segments
 
     def tell(self, event: Event) -> None:
@@ -38,7 +38,7 @@ class Tx:
             data = None
         elif data is None:
             data = content.read(0, content.stored_octets)
-        return _lastrowid(
+        blob_id = _lastrowid(
             self.connection.execute(
                 "INSERT INTO blobs (refs, size_octets, digest, trace_id, prefix, structure,"
                 " segment_id, position, stored_octets, data) VALUES (?,?,?,?,?,?,?,?,?,?)",
@@ -56,6 +56,9 @@ class Tx:
                 ),
             )
         )
+        # The row before was kept only for its id, if it is an emptied one; now this one keeps it.
+        self.connection.execute("DELETE FROM blobs WHERE id = ? AND refs = 0", (blob_id - 1,))
+        return blob_id
 
     def hold_blob(self, blob_id: int, refs: int = 1) -> None:
         if not self.connection.execute(
@@ -64,14 +67,15 @@ class Tx:
             raise NoSuchMessage(f"content {blob_id}")
 
     def drop_blob(self, blob_id: int, refs: int = 1) -> None:
-        """Forgets the content when nothing refers to it any more."""
-        row = self.connection.execute(
+        """Forgets the content when nothing refers to it any more. In a damaged store it may be gone: so much the better
+        for getting rid of the message."""
+        found = self.connection.execute(
             "UPDATE blobs SET refs = refs - ? WHERE id = ? RETURNING refs, segment_id, position, stored_octets",
             (refs, blob_id),
-        ).fetchall()[0]
-        left, segment_id, position, stored_octets = row
-        if left > 0:
+        ).fetchall()
+        if not found or found[0][0] > 0:
             return
+        _, segment_id, position, stored_octets = found[0]
         last = self.connection.execute("SELECT id, refs FROM blobs ORDER BY id DESC LIMIT 1").fetchone()
         if last[0] == blob_id:
             self.connection.execute(
@@ -84,7 +88,10 @@ class Tx:
             self.connection.execute(
                 "UPDATE segments SET live_octets = live_octets - ? WHERE id = ?", (stored_octets, segment_id)
             )
-            self.freed.append((segment_id, position, stored_octets))
+            self.connection.execute(
+                "INSERT INTO freed (segment_id, position, stored_octets) VALUES (?, ?, ?)",
+                (segment_id, position, stored_octets),
+            )
 
 
 Change = Callable[[Tx], T]

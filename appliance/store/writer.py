@@ -3,13 +3,15 @@
 Promises: a durable change is on the card before its future is done; a lazy one is visible at once and on the card
 within LAZY_S, or earlier with the next durable one (a WAL is ordered: a lazy change can be lost by a power cut, but
 never alone and never in the middle). Changes run in the order they came. A change that raises is undone alone; a commit
-that fails undoes the whole batch. After an error of the disk nothing more is promised: every later change is refused.
-Nobody waits for a timer. Events are published after the commit. Several processes may each have a writer.
+that fails undoes the whole batch. After an error of the disk nothing more is promised: every later change is refused;
+what only lacked room, memory or its turn is refused once and may be tried again. Nobody waits for a timer. Events are
+published after the commit. Several processes may each have a writer.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import queue
@@ -23,7 +25,7 @@ from typing import Any
 
 from ..status.bus import Bus
 from .database import connect_writer
-from .refusals import StorageFailed, StoreRefusal
+from .refusals import StorageFailed, StorageLow, StoreRefusal
 from .segments import Segments
 from .transaction import Change, T, Tx
 
@@ -31,8 +33,19 @@ log = logging.getLogger("merpati.store")
 
 LAZY_S = 5.0
 BATCH_MOST = 200  # changes in one transaction
-CHECKPOINT_PAGES = 1000  # 4 MB of WAL; checkpointed between two batches
-FREE_AFTER_S = 120.0  # a reader that holds a dropped content has this long to finish
+FREE_AFTER_S = 120.0  # a reader that holds a dropped content has this long to finish, and up to twice that
+
+# What passes: no room, no memory, no descriptors left, or another process had the database for too long.
+_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+_PASSING_SQLITE = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+)
+# What is only a fault of the change itself, such as a duplicate key or bad SQL.
+_OF_THE_CHANGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG)
 
 
 @dataclass(slots=True)
@@ -51,7 +64,8 @@ class Writer:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lazy_since: float | None = None  # monotonic time of the oldest change that no flush has covered
         self._synchronous = "FULL"
-        self._to_free: list[tuple[float, tuple[int, int, int]]] = []
+        self._free_at = time.monotonic() + FREE_AFTER_S
+        self._free_upto = 0
         self._closed = False
         self._closing = threading.Lock()
         self.failure: str | None = None  # set once the disk has failed us
@@ -61,6 +75,7 @@ class Writer:
     def submit(self, change: Change[T], *, durable: bool = True) -> Future[T]:
         """The future holds the change's result, or what it raised, or StorageFailed."""
         job = _Job(change, durable)
+        job.future.set_running_or_notify_cancel()  # from here on it cannot be called back
         with self._closing:
             if self._closed:
                 job.future.set_exception(StorageFailed("the store is closed"))
@@ -85,14 +100,15 @@ class Writer:
                 self._commit(batch)
             if self._lazy_since is not None and time.monotonic() - self._lazy_since >= LAZY_S:
                 self._flush_lazy()
-            self._free_blocks()
+            if time.monotonic() >= self._free_at:
+                self._free_blocks()
         self._flush_lazy()
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         self._connection.close()
 
     def _gather(self) -> tuple[list[_Job], bool]:
-        """Waits for one job (or for the lazy deadline), then takes whatever else has gathered."""
+        """Waits for one job (or for the next deadline), then takes whatever else has gathered."""
         try:
             first = self._jobs.get(timeout=self._patience_s())
         except queue.Empty:
@@ -110,11 +126,11 @@ class Writer:
             batch.append(job)
         return batch, True
 
-    def _patience_s(self) -> float | None:
-        deadlines = [at for at, _ in self._to_free[:1]]
+    def _patience_s(self) -> float:
+        until = self._free_at
         if self._lazy_since is not None:
-            deadlines.append(self._lazy_since + LAZY_S)
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+            until = min(until, self._lazy_since + LAZY_S)
+        return max(0.0, until - time.monotonic())
 
     def _commit(self, batch: list[_Job]) -> None:
         if self.failure is not None:
@@ -130,34 +146,29 @@ class Writer:
                 self._apply(job, done)
             self._segments.sync()
             self._connection.execute("COMMIT")
-        except Exception as fault:
+        except BaseException as fault:  # whatever it is, this thread goes on, and nobody waits for ever
             self._undo(batch, fault)
             return
-        if durable:
-            self._lazy_since = None
-        elif self._lazy_since is None and done:
-            self._lazy_since = time.monotonic()
+        if any(tx.wrote for _, _, tx in done):  # or the commit had nothing to do, and flushed nothing
+            self._lazy_since = None if durable else self._lazy_since or time.monotonic()
         for job, result, tx in done:
             job.future.set_result(result)
             if tx.events:
                 self._bus.publish(*tx.events)
-            self._to_free += [(time.monotonic() + FREE_AFTER_S, freed) for freed in tx.freed]
-        self._checkpoint_when_long()
 
     def _apply(self, job: _Job, done: list[tuple[_Job, Any, Tx]]) -> None:
         tx = Tx(self._connection, self._segments)
+        before = self._connection.total_changes
         self._connection.execute("SAVEPOINT change")
         try:
             result = job.change(tx)
-        except (OSError, sqlite3.OperationalError, sqlite3.DatabaseError) as fault:
-            if not isinstance(fault, OSError) and isinstance(fault, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
-                self._refuse(job, fault)
-                return
-            raise
         except BaseException as fault:
-            self._refuse(job, fault)
+            if not self._connection.in_transaction or (_of_the_disk(fault) and not _lacks_room(fault)):
+                raise
+            self._refuse(job, StorageLow() if _lacks_room(fault) else fault)
             return
         self._connection.execute("RELEASE change")
+        tx.wrote = self._connection.total_changes != before
         done.append((job, result, tx))
 
     def _refuse(self, job: _Job, fault: BaseException) -> None:
@@ -165,15 +176,15 @@ class Writer:
         self._connection.execute("RELEASE change")
         job.future.set_exception(fault)
 
-    def _undo(self, batch: list[_Job], fault: Exception) -> None:
-        """The whole batch is as if it had never come. A full or busy database is passing; all else is final."""
+    def _undo(self, batch: list[_Job], fault: BaseException) -> None:
+        """The whole batch is as if it had never come."""
         log.error("a change could not be written to the card: %s", fault)
         self._segments.forget()
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
         if not _passing(fault):
             self.failure = str(fault)
-        refusal: StoreRefusal = StorageFailed(str(fault))
+        refusal: StoreRefusal = StorageLow() if _lacks_room(fault) else StorageFailed(str(fault))
         for job in batch:
             if not job.future.done():
                 job.future.set_exception(refusal)
@@ -199,38 +210,35 @@ class Writer:
             self.failure = str(fault)
             log.error("a lazy change could not be flushed to the card: %s", fault)
 
-    def _checkpoint_when_long(self) -> None:
-        try:
-            if self._wal.stat().st_size < CHECKPOINT_PAGES * 4096:
-                return
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        except FileNotFoundError:
-            pass
-        except sqlite3.Error as fault:
-            log.error("the write-ahead log could not be checkpointed: %s", fault)
-
     def _free_blocks(self) -> None:
-        now = time.monotonic()
-        while self._to_free and (self._to_free[0][0] <= now):
-            segment_id, position, stored_octets = self._to_free.pop(0)[1]
-            try:
-                self._segments.free(segment_id, position, stored_octets, self._drop_empty_segment(segment_id))
-            except OSError as fault:
-                log.warning("the blocks of a deleted message could not be given back: %s", fault)
-
-    def _drop_empty_segment(self, segment_id: int) -> bool:
-        """True when the whole file can go: nothing in it is referred to and it is not the one written to."""
-        if self.failure is not None:
-            return False
-        gone = self._connection.execute(
-            "DELETE FROM segments WHERE id = ? AND live_octets = 0 AND id < (SELECT max(id) FROM segments)",
-            (segment_id,),
-        ).rowcount
-        return bool(gone)
+        """What was dropped before the last time, which is FREE_AFTER_S ago; by whichever process."""
+        self._free_at = time.monotonic() + FREE_AFTER_S
+        self._flush_lazy()
+        if self.failure is not None:  # then nobody knows which of the commits that dropped something are on the card
+            return
+        try:
+            self._free_upto = self._segments.give_back(self._connection, self._free_upto)
+        except (OSError, sqlite3.Error) as fault:
+            log.warning("the blocks of deleted messages could not be given back: %s", fault)
 
 
-def _passing(fault: Exception) -> bool:
+def _of_the_disk(fault: BaseException) -> bool:
+    """Rather than of the change that met it: then the whole transaction is in doubt."""
+    if isinstance(fault, sqlite3.Error):
+        code = getattr(fault, "sqlite_errorcode", None)  # None: raised by Python's own module, for a wrong use of it
+        return code is not None and code & 0xFF not in _OF_THE_CHANGE
+    return isinstance(fault, OSError)
+
+
+def _lacks_room(fault: BaseException) -> bool:
+    """In a segment, which is put right by undoing that change, or (SQLITE_FULL, which ends the transaction) in the WAL."""
     if isinstance(fault, OSError):
-        return fault.errno in (28, 122)  # ENOSPC, EDQUOT
+        return fault.errno in (errno.ENOSPC, errno.EDQUOT)
+    return getattr(fault, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def _passing(fault: BaseException) -> bool:
+    if isinstance(fault, OSError):
+        return fault.errno in _PASSING
     code = getattr(fault, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return code is not None and code & 0xFF in _PASSING_SQLITE

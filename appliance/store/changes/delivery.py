@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from ...status.events import Filed, QueueChanged, Queued
-from ..mailboxes import INBOX, find_mailbox
+from ..mailboxes import INBOX, Mailbox, find_mailbox
 from ..queue_rows import counts
 from ..refusals import NoSuchAccount
 from ..spool import SpooledContent
@@ -73,15 +73,11 @@ def deliver_in(tx: Tx, plan: DeliveryPlan) -> None:
     refs = len(plan.filings) + len(plan.dispatches)
     if not refs:
         return
+    mailboxes = [_mailbox_of(tx, filing) for filing in plan.filings]  # raises before anything is changed
     blob_id = tx.add_blob(plan.content, refs=refs, prefix=plan.prefix, trace_id=plan.trace_id)
     size = len(plan.prefix) + plan.content.size
     now = time.time()
-    for filing in plan.filings:
-        mailbox = find_mailbox(tx.connection, filing.account_id, filing.mailbox) or find_mailbox(
-            tx.connection, filing.account_id, INBOX
-        )
-        if mailbox is None:
-            raise NoSuchAccount(filing.account)
+    for filing, mailbox in zip(plan.filings, mailboxes, strict=True):
         _, uids = place(tx, mailbox.id, [Placed(blob_id, filing.flags, filing.keywords, plan.internal_date, size)])
         tx.tell(
             Filed(
@@ -96,8 +92,16 @@ def deliver_in(tx: Tx, plan: DeliveryPlan) -> None:
     for dispatch in plan.dispatches:
         _enqueue(tx, plan, dispatch, blob_id, now)
     if plan.dispatches:
-        waiting, deferred, _ = counts(tx.connection)
-        tx.tell(QueueChanged(at=now, waiting=waiting, deferred=deferred))
+        waiting, deferred, held = counts(tx.connection)
+        tx.tell(QueueChanged(at=now, waiting=waiting, deferred=deferred, held=held))
+
+
+def _mailbox_of(tx: Tx, filing: Filing) -> Mailbox:
+    for name in (filing.mailbox, INBOX):
+        mailbox = find_mailbox(tx.connection, filing.account_id, name)
+        if mailbox is not None:
+            return mailbox
+    raise NoSuchAccount(filing.account)
 
 
 def _enqueue(tx: Tx, plan: DeliveryPlan, dispatch: Dispatch, blob_id: int, now: float) -> None:

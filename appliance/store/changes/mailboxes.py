@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 
 from ...status.events import MailboxListChanged
+from ..accounts import get_account
 from ..mailboxes import INBOX, SEPARATOR, Mailbox, canonical_name, find_mailbox, list_mailboxes
-from ..refusals import MailboxExists, MailboxFixed, NoSuchMailbox
+from ..refusals import BadMailboxName, MailboxExists, MailboxFixed, NoSuchAccount, NoSuchMailbox
 from ..transaction import Change, Tx
 from .messages import expunge_in, move_in
+
+LONGEST_NAME = 500  # characters; a name is sent in one line, and shown
 
 # What a new account starts with: the names and uses that mail programs look for (RFC 6154).
 FIRST_MAILBOXES = (
@@ -22,17 +25,16 @@ FIRST_MAILBOXES = (
 
 
 def create_mailbox(account_id: int, name: str, special_use: str | None = None) -> Change[Mailbox]:
-    """Levels above that do not exist are created too (RFC 9051 6.3.4). Raises MailboxExists."""
+    """Levels above that do not exist are created too (RFC 9051 6.3.4). Raises MailboxExists, BadMailboxName,
+    NoSuchAccount."""
 
     def change(tx: Tx) -> Mailbox:
-        wanted = canonical_name(name.rstrip(SEPARATOR))
+        wanted = _new_name(name)
+        if get_account(tx.connection, account_id) is None:
+            raise NoSuchAccount(str(account_id))
         if find_mailbox(tx.connection, account_id, wanted):
             raise MailboxExists(wanted)
-        levels = wanted.split(SEPARATOR)
-        for depth in range(1, len(levels)):
-            above = SEPARATOR.join(levels[:depth])
-            if not find_mailbox(tx.connection, account_id, above):
-                insert_mailbox(tx, account_id, above, None)
+        _insert_above(tx, account_id, wanted)
         insert_mailbox(tx, account_id, wanted, special_use)
         tx.tell(MailboxListChanged(at=time.time(), account_id=account_id))
         return _found(tx, account_id, wanted)
@@ -42,20 +44,16 @@ def create_mailbox(account_id: int, name: str, special_use: str | None = None) -
 
 def rename_mailbox(account_id: int, old: str, new: str) -> Change[None]:
     """With the mailboxes below it. Renaming INBOX moves its messages to a new mailbox and leaves it empty
-    (RFC 9051 6.3.6). Raises NoSuchMailbox, MailboxExists, MailboxFixed."""
+    (RFC 9051 6.3.6). Raises NoSuchMailbox, MailboxExists, MailboxFixed, BadMailboxName."""
 
     def change(tx: Tx) -> None:
-        source, target = canonical_name(old), canonical_name(new.rstrip(SEPARATOR))
+        source, target = canonical_name(old), _new_name(new)
         mailbox = _found(tx, account_id, source)
         if find_mailbox(tx.connection, account_id, target):
             raise MailboxExists(target)
         if target.startswith(source + SEPARATOR) and source != INBOX:
             raise MailboxFixed(source)
-        levels = target.split(SEPARATOR)
-        for depth in range(1, len(levels)):
-            above = SEPARATOR.join(levels[:depth])
-            if not find_mailbox(tx.connection, account_id, above):
-                insert_mailbox(tx, account_id, above, None)
+        _insert_above(tx, account_id, target)
         if source == INBOX:
             insert_mailbox(tx, account_id, target, None)
             uids = [
@@ -66,6 +64,8 @@ def rename_mailbox(account_id: int, old: str, new: str) -> Change[None]:
             for each in list_mailboxes(tx.connection, account_id):
                 if each.name == source or each.name.startswith(source + SEPARATOR):
                     renamed = target + each.name[len(source) :]
+                    if find_mailbox(tx.connection, account_id, renamed):  # what stayed below a mailbox that was deleted
+                        raise MailboxExists(renamed)
                     tx.connection.execute(
                         "UPDATE mailboxes SET name = ?, uidvalidity = ? WHERE id = ?",
                         (renamed, _next_uidvalidity(tx, account_id), each.id),
@@ -125,6 +125,22 @@ def insert_mailbox(tx: Tx, account_id: int, name: str, special_use: str | None) 
     )
 
 
+def _insert_above(tx: Tx, account_id: int, name: str) -> None:
+    levels = name.split(SEPARATOR)
+    for depth in range(1, len(levels)):
+        above = SEPARATOR.join(levels[:depth])
+        if not find_mailbox(tx.connection, account_id, above):
+            insert_mailbox(tx, account_id, above, None)
+
+
+def _new_name(name: str) -> str:
+    """No level of it is empty, and nothing in it could end a line or a listing."""
+    wanted = canonical_name(name.removesuffix(SEPARATOR))
+    if not all(wanted.split(SEPARATOR)) or len(wanted) > LONGEST_NAME or any(c < " " or c == "\x7f" for c in wanted):
+        raise BadMailboxName(name)
+    return wanted
+
+
 def remove_mailbox(tx: Tx, mailbox: Mailbox) -> None:
     uids = [uid for (uid,) in tx.connection.execute("SELECT uid FROM messages WHERE mailbox_id = ?", (mailbox.id,))]
     expunge_in(tx, mailbox.id, uids)
@@ -135,7 +151,7 @@ def remove_mailbox(tx: Tx, mailbox: Mailbox) -> None:
 def _next_uidvalidity(tx: Tx, account_id: int) -> int:
     """Grows for ever within an account, also when the clock goes back, so that no two mailboxes of one name share it."""
     row = tx.connection.execute("SELECT last_uidvalidity FROM accounts WHERE id = ?", (account_id,)).fetchone()
-    value = max(int(time.time()), row[0] + 1)
+    value: int = max(int(time.time()), row[0] + 1)
     tx.connection.execute("UPDATE accounts SET last_uidvalidity = ? WHERE id = ?", (value, account_id))
     return value
 

@@ -90,7 +90,12 @@ class Placed:
 
 
 def place(tx: Tx, mailbox_id: int, new: Sequence[Placed]) -> tuple[int, list[int]]:
-    """Gives UIDs, counts, and tells. Returns (UIDVALIDITY, UIDs)."""
+    """Gives UIDs, counts, and tells. Returns (UIDVALIDITY, UIDs). Raises NoSuchMailbox, also when there is nothing new."""
+    if not new:
+        there = tx.connection.execute("SELECT uidvalidity FROM mailboxes WHERE id = ?", (mailbox_id,)).fetchone()
+        if there is None:
+            raise NoSuchMailbox("")
+        return there[0], []
     row = tx.connection.execute(
         "UPDATE mailboxes SET uidnext = uidnext + ?, highest_modseq = highest_modseq + 1, messages = messages + ?,"
         " unseen = unseen + ?, size_octets = size_octets + ? WHERE id = ?"

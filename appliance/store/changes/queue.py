@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...status.events import QueueChanged, QueueVerb
 from ..queue_rows import counts
+from ..refusals import NoSuchAccount
 from ..transaction import Change, Tx
 from .delivery import DeliveryPlan, deliver_in
 
@@ -27,15 +29,15 @@ def note_attempt(recipient_ids: Sequence[int], next_attempt_at: float, now: floa
     nor hammers its host. Returns the ids that are still there and waiting: only those may be tried."""
 
     def change(tx: Tx) -> list[int]:
-        there = []
-        for recipient_id in recipient_ids:
+        return [
+            recipient_id
+            for recipient_id in recipient_ids
             if tx.connection.execute(
                 "UPDATE queue_recipients SET attempts = attempts + 1, last_attempt_at = ?, next_attempt_at = ?"
                 " WHERE id = ? AND state = 'waiting'",
                 (now, next_attempt_at, recipient_id),
-            ).rowcount:
-                there.append(recipient_id)
-        return there
+            ).rowcount
+        ]
 
     return change
 
@@ -48,7 +50,8 @@ def settle(
     reports: Sequence[DeliveryPlan] = (),
 ) -> Change[None]:
     """After a try. gone: delivered or given up; warned: their reverse-path has been told of the delay; reports: delivery
-    reports, filed or queued in the same transaction, so that none is lost and none is sent twice."""
+    reports, filed or queued in the same transaction, so that none is lost and none is sent twice. A report for an account
+    that is there no more is dropped: it must not keep what was delivered in the queue."""
 
     def change(tx: Tx) -> None:
         for recipient_id in gone:
@@ -61,7 +64,8 @@ def settle(
         for recipient_id in warned:
             tx.connection.execute("UPDATE queue_recipients SET delay_warned = 1 WHERE id = ?", (recipient_id,))
         for report in reports:
-            deliver_in(tx, report)
+            with contextlib.suppress(NoSuchAccount):
+                deliver_in(tx, report)
         _tell(tx)
 
     return change
@@ -152,5 +156,5 @@ def _trace_id(tx: Tx, message_id: int) -> str:
 
 
 def _tell(tx: Tx) -> None:
-    waiting, deferred, _ = counts(tx.connection)
-    tx.tell(QueueChanged(at=time.time(), waiting=waiting, deferred=deferred))
+    waiting, deferred, held = counts(tx.connection)
+    tx.tell(QueueChanged(at=time.time(), waiting=waiting, deferred=deferred, held=held))

@@ -97,6 +97,15 @@ CREATE TABLE segments (
   live_octets INTEGER NOT NULL             -- of contents still referred to; 0: the file can go
 );
 
+-- Places in segments that no content lies in any more. Their blocks are given back some minutes later, when readers that
+-- still hold the content had time to finish. Ids only grow, so that a sweep can tell what was there at the one before.
+CREATE TABLE freed (
+  id            INTEGER PRIMARY KEY AUTOINCREMENT,
+  segment_id    INTEGER NOT NULL,
+  position      INTEGER NOT NULL,
+  stored_octets INTEGER NOT NULL
+);
+
 CREATE TABLE queue_messages (
   id                INTEGER PRIMARY KEY AUTOINCREMENT,
   trace_id          TEXT NOT NULL,
