@@ -70,7 +70,7 @@ _NEEDS_TOKENS = re.compile(rb'["(:;\\\[]')
 
 _TOKEN = re.compile(
     rb"""(?P<space>[ \t\r\n]+)
-    |"(?P<quoted>(?:[^"\\]|\\.)*)"
+    |"(?P<quoted>(?:[^"\\]++|\\.)*+)"
     |(?P<literal>\[[^\[\]\r\n]*\])
     |(?P<special>[<>,;:@.(])
     |(?P<atom>[^ \t\r\n"\[<>,;:@.(]+|["\[])""",

@@ -23,7 +23,7 @@ _TYPE = re.compile(
 )  # RFC 6838 4.2
 _TOKEN = re.compile(rb"[\s\"]*([!#$%&'*+.^_`{|}~A-Za-z0-9-]+)")
 # Linear: a quoted value that is not closed can only be the last one, since `="` would have closed any before it.
-_PARAMETER = re.compile(rb""";\s*([^\s=;"()]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|"?([^;"]*))""", re.DOTALL)
+_PARAMETER = re.compile(rb""";\s*([^\s=;"()]+)\s*=\s*(?:"((?:[^"\\]++|\\.)*+)"|"?([^;"]*))""", re.DOTALL)
 _LANGUAGE = re.compile(rb"[A-Za-z0-9-]+")
 
 

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
-_PARAGRAPH = re.compile(rb"[^\n]*(?:\n[ \t][^\n]*)*\n?")  # a line with its continuations, field or not
+_PARAGRAPH = re.compile(rb"[^\n]*(?:\n[ \t][^\n]*+)*+\n?")  # a line with its continuations, field or not
 _FOLD = re.compile(rb"[\r\n]+")
-_FIELD_AT_LINE_START = re.compile(rb"^([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+_FIELD_AT_LINE_START = re.compile(rb"^([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
 
 
 def header_end(data: bytes) -> int:
