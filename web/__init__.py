@@ -17,14 +17,14 @@ from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from appliance.accounts.passwords import SHORTEST
 from appliance.config import ConfigFault
 
 from . import security
 from .admin.views import admin
 from .deps import StatusDoor, WebDeps
-from .sign_in.tickets import Role
 from .sign_in.views import sign_in_pages
-from .site import Site, client_ip, signed_in, site
+from .site import Site, client_ip, site
 from .webmail.views import webmail
 from .wizard.views import wizard
 from .words import LANGUAGE_COOKIE, LANGUAGES, set_up_words
@@ -41,7 +41,7 @@ def create_app(deps: WebDeps) -> Flask:
     security.protect(app, deps.secret_key)
     set_up_words(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.globals.update(asset=_asset_address, administrator_here=_administrator_here)
+    app.jinja_env.globals.update(asset=_asset_address, shortest_password=SHORTEST)
     app.before_request(_let_in)
     app.register_error_handler(HTTPException, _refusal)
     app.register_error_handler(ConfigFault, _bad_configuration)
@@ -87,10 +87,6 @@ def _choose_language() -> ResponseReturnValue:
             LANGUAGE_COOKIE, chosen, max_age=365 * 86400, httponly=True, samesite="Strict", secure=request.is_secure
         )
     return response
-
-
-def _administrator_here() -> bool:
-    return signed_in(Role.ADMINISTRATOR) is not None
 
 
 _STATIC = Path(__file__).parent / "static"

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, g, request
 from flask_babel import Babel, format_datetime, get_locale, gettext
+from markupsafe import Markup, escape
 
 from appliance.mail.reason import WORDINGS, Reason, fill
 from appliance.status.problems import WORDS as PROBLEM_WORDS
@@ -29,6 +30,7 @@ def set_up_words(app: Flask) -> None:
     app.add_template_filter(say)
     app.add_template_filter(say_sentence)
     app.add_template_filter(say_problem)
+    app.add_template_filter(coded)
     app.add_template_filter(short_time)
     app.add_template_filter(iso_time)
     app.add_template_filter(octets)
@@ -97,6 +99,15 @@ def _patterns() -> list[tuple[re.Pattern[str], str]]:
                     seen.add(piece)
             patterns.append((fixed, re.compile(pattern, re.DOTALL), sentence))
     return [(pattern, sentence) for _, pattern, sentence in sorted(patterns, key=lambda p: -p[0])]
+
+
+def coded(sentence: str) -> Markup:
+    """A sentence with its `commands` set apart; all else in it escaped."""
+    pieces = sentence.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if i % 2 and i < len(pieces) - 1 else escape(piece)
+        for i, piece in enumerate(pieces)
+    )
 
 
 def moment(at: float) -> datetime:

@@ -126,14 +126,18 @@ class Tab:
         self.ip = ip
 
     def get(self, path: str, **more: Any) -> TestResponse:
-        return self.client.get(path, environ_base={"REMOTE_ADDR": self.ip}, **more)
+        return self.client.get(path, environ_base={"REMOTE_ADDR": self.ip}, buffered=True, **more)
 
     def post(
         self, path: str, form: Mapping[str, str] | None = None, *, page: str | None = None, **more: Any
     ) -> TestResponse:
         token = self.token(page or path)
         return self.client.post(
-            path, data={"csrf_token": token, **(form or {})}, environ_base={"REMOTE_ADDR": self.ip}, **more
+            path,
+            data={"csrf_token": token, **(form or {})},
+            environ_base={"REMOTE_ADDR": self.ip},
+            buffered=True,
+            **more,
         )
 
     def token(self, page: str) -> str:

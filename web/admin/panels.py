@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from appliance.config import Config
+from appliance.leds.signals import SILENT_AFTER_S
 from appliance.status.events import Phase, Severity
 from appliance.status.snapshot import Problem, Snapshot
 from appliance.store.queue_rows import QueuedMessage, QueuedRecipient, State
@@ -34,6 +35,11 @@ class Said:
     sentence: str
     do: str = ""
     named: Mapping[str, str] = field(default_factory=dict)
+
+
+def fresh(snapshot: Snapshot | None, now: float) -> Snapshot | None:
+    """What cannot be proved is not shown: a state that is too old is none."""
+    return snapshot if snapshot is not None and now - snapshot.at <= SILENT_AFTER_S else None
 
 
 def verdict(snapshot: Snapshot | None, config: Config) -> Said:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,14 +61,14 @@ def _administrator_only() -> ResponseReturnValue | None:
 
 @admin.get("/")
 def dashboard() -> ResponseReturnValue:
-    snapshot = site().status.snapshot()
-    return render_template("admin/dashboard.html", lights=lights_of(snapshot), **_panel_values(snapshot))
+    snapshot = _snapshot()
+    return render_template("admin/dashboard.html", lights=lights_of(snapshot, time.time()), **_panel_values(snapshot))
 
 
 @admin.get("/news")
 def news() -> ResponseReturnValue:
     """For browsers that ask every few seconds."""
-    return jsonify(_news(site().status.snapshot()))
+    return jsonify(_news(_snapshot()))
 
 
 @admin.get("/stream")
@@ -89,14 +90,23 @@ def stream() -> ResponseReturnValue:
     return Response(stream_with_context(lines()), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
+def _snapshot() -> Snapshot | None:
+    return panels.fresh(site().status.snapshot(), time.time())
+
+
 def _news(snapshot: Snapshot | None) -> dict[str, Any]:
+    snapshot = panels.fresh(snapshot, time.time())
+    values = _panel_values(snapshot)
     return {
         "lights": {
             light.name: {"rhythm": light.rhythm, "says": _(light.says), "called": _(light.called)}
-            for light in lights_of(snapshot)
+            for light in lights_of(snapshot, time.time())
         },
         "flashes": snapshot.mail_flashes if snapshot else 0,
-        "panel": render_template("admin/panel.html", **_panel_values(snapshot)),
+        "parts": {
+            "verdict": render_template("admin/verdict.html", **values),
+            "panel": render_template("admin/panel.html", **values),
+        },
     }
 
 
@@ -112,7 +122,7 @@ def _panel_values(snapshot: Snapshot | None) -> dict[str, Any]:
 
 @admin.get("/welcome")
 def welcome() -> ResponseReturnValue:
-    config, snapshot = site().config, site().status.snapshot()
+    config, snapshot = site().config, _snapshot()
     return render_template(
         "admin/welcome.html",
         said=panels.first_look(config, snapshot, self_signed=config.tls.certificate is None),
@@ -130,7 +140,7 @@ def dns() -> ResponseReturnValue:
 
 @admin.get("/system")
 def system() -> ResponseReturnValue:
-    config, snapshot = site().config, site().status.snapshot()
+    config, snapshot = site().config, _snapshot()
     return render_template(
         "admin/system.html",
         version=__version__,

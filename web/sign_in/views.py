@@ -71,9 +71,10 @@ def mailbox_out() -> ResponseReturnValue:
 
 
 def _sentence(refused: Reply | None, wrong: str) -> str:
+    sentence = wrong
     if refused is not None and refused.temporary:
-        return _(
+        sentence = _(
             "Too many wrong passwords came from your network. Try again in %(seconds)s seconds.",
             seconds=refused.reason.params["seconds"],
         )
-    return wrong
+    return sentence

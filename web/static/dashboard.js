@@ -2,11 +2,14 @@
 "use strict";
 
 const dashboard = document.querySelector(".dashboard");
-const panel = document.getElementById("panel");
 const ASK_EVERY_MS = 5000;
 const STREAM_AGAIN_MS = 60000;
+const WINK_EVERY_MS = 400;
+const WINKS_WAITING_MOST = 5;
 let flashes = null;
-let shown = panel.innerHTML;
+let winksWaiting = 0;
+let winking = false;
+const shown = {};
 
 function update(news) {
   for (const [name, light] of Object.entries(news.lights)) {
@@ -15,12 +18,15 @@ function update(news) {
     setText(element.querySelector(".called"), light.called);
     setText(element.querySelector(".says"), light.says);
   }
-  if (flashes !== null && news.flashes > flashes) wink(document.getElementById("light-mail"));
+  if (flashes !== null && news.flashes > flashes) winksWaiting = Math.min(WINKS_WAITING_MOST, winksWaiting + news.flashes - flashes);
   flashes = news.flashes;
-  if (news.panel !== shown) {
-    shown = news.panel;
-    panel.innerHTML = news.panel; // made by the server from a template that escapes all it is given
-    localTimes(panel);
+  if (winksWaiting && !winking) wink();
+  for (const [id, html] of Object.entries(news.parts)) {
+    if (shown[id] === html) continue;
+    shown[id] = html;
+    const part = document.getElementById(id);
+    part.innerHTML = html; // made by the server from a template that escapes all it is given
+    localTimes(part);
   }
 }
 
@@ -28,14 +34,17 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function wink(light) {
+// One wink for each message; those that come together follow each other, and no more than a few.
+function wink() {
+  const light = document.getElementById("light-mail");
   light.classList.remove("is-winking");
+  winking = winksWaiting > 0;
+  if (!winking) return;
+  winksWaiting -= 1;
   void light.getBoundingClientRect(); // so that the animation begins anew
   light.classList.add("is-winking");
+  setTimeout(wink, WINK_EVERY_MS);
 }
-document.getElementById("light-mail").addEventListener("animationend", (event) => {
-  event.currentTarget.classList.remove("is-winking");
-});
 
 async function ask() {
   try {

@@ -138,10 +138,13 @@ def _take_password(form: Form, draft: Draft, hash_password: Callable[[str], str]
 def new_password_faults(password: str, again: str) -> Faults:
     if not password:
         return {"password": because("answer-missing")}
+    faults: Faults = {}
     weak = passwords.weakness(password)
     if weak is not None:
-        return {"password": weak}
-    return {"password_again": because("passwords-differ")} if password != again else {}
+        faults["password"] = weak
+    if password != again:
+        faults["password_again"] = because("passwords-differ")
+    return faults
 
 
 def _take_name(form: Form, draft: Draft) -> tuple[Draft, Faults]:

@@ -155,13 +155,14 @@ def _page(this: Step, draft: Draft, faults: Faults, *, typed: bool = False) -> R
 
 def _wrong_code(wait_s: float, changed: bool) -> str:
     seconds = max(1, int(wait_s + 0.99))
+    sentence: str = _("That was not the code. The next try can be made in %(seconds)s seconds.", seconds=seconds)
     if changed:
-        return _(
+        sentence = _(
             "That was not the code, and after several wrong tries there is a new one now: look at the console or"
             " CLAIM.TXT again. The next try can be made in %(seconds)s seconds.",
             seconds=seconds,
         )
-    return _("That was not the code. The next try can be made in %(seconds)s seconds.", seconds=seconds)
+    return sentence
 
 
 def _holds_claim() -> bool:
