@@ -13,7 +13,6 @@ import ssl
 from collections.abc import Callable
 
 from ..accounts.accounts import Accounts
-from ..status.bus import Bus
 from ..store.interface import Store
 from ..store.refusals import StoreRefusal
 from ..wire.connection import Connection, ConnectionGone
@@ -27,43 +26,47 @@ from .grammar.session import StartTls
 from .machine import AppendReady, CommandReady, Fatal, Fault, NeedContinuation, State
 from .session import ImapSettings, Session
 
+__all__ = ["ImapServer", "ImapSettings"]
+
 log = logging.getLogger("merpati.imap")
 
 
 class ImapServer:
-    """tls_context: asked for each handshake; None switches STARTTLS and TLS ports off."""
+    """tls: asked for each handshake; None switches STARTTLS off. implicit_tls: connections begin with the handshake."""
 
     def __init__(
         self,
         settings: ImapSettings,
         store: Store,
         accounts: Accounts,
-        bus: Bus,
-        tls_context: Callable[[], ssl.SSLContext] | None,
+        *,
+        tls: Callable[[], ssl.SSLContext] | None,
+        implicit_tls: bool = False,
     ) -> None:
         self._settings = settings
         self._store = store
         self._accounts = accounts
-        self._bus = bus
-        self._tls_context = tls_context
+        self._tls = tls
         self._listener = Listener(
             self._serve,
             limits=settings.limits,
             too_many=b"* BYE Too many connections, try again later\r\n",
-            tls_context=tls_context,
+            tls=tls if implicit_tls else None,
         )
 
-    async def start(
-        self, host: str | None = None, port: int = 0, *, tls: bool = False, sock: socket.socket | None = None
-    ) -> int:
-        """May be called for several ports. Returns the port."""
-        return await self._listener.start(host, port, tls=tls, sock=sock)
+    async def start(self, host: str, port: int, *, sock: socket.socket | None = None) -> int:
+        """Returns the port; 0 asks for any. A listening socket that somebody else opened is taken in place of both."""
+        return await self._listener.start(host, port, sock=sock)
 
     async def stop(self) -> None:
         await self._listener.stop()
 
-    def health(self) -> dict[str, object]:
-        return {"listening": self._listener.listening, "connections": self._listener.connections}
+    def health(self) -> str | None:
+        return self._listener.health()
+
+    @property
+    def connections(self) -> int:
+        return self._listener.connections
 
     async def _serve(self, connection: Connection) -> None:
         session = Session(
@@ -71,9 +74,9 @@ class ImapServer:
             store=self._store,
             accounts=self._accounts,
             settings=self._settings,
-            tls_context=self._tls_context,
+            tls_context=self._tls,
         )
-        with self._bus.listening(session.hear):
+        with self._store.bus.listening(session.hear):
             await converse(session)
 
 

@@ -32,7 +32,8 @@ class ConnectionLimits:
 
 class Listener:
     """serve: one connection from greeting to goodbye, cancelled when the server stops. too_many: the line for who is
-    turned away. tls_context: asked anew for each handshake, so that a renewed certificate is used at once."""
+    turned away. tls: where connections begin with a handshake; asked anew for each, so that a renewed certificate is used
+    at once."""
 
     def __init__(
         self,
@@ -40,22 +41,22 @@ class Listener:
         *,
         limits: ConnectionLimits,
         too_many: bytes,
-        tls_context: Callable[[], ssl.SSLContext] | None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self._serve = serve
         self._limits = limits
         self._too_many = too_many
-        self._tls_context = tls_context
+        self._tls = tls
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._by_ip: Counter[str] = Counter()
 
-    async def start(self, host: str | None, port: int, *, tls: bool, sock: socket.socket | None = None) -> int:
+    async def start(self, host: str, port: int, *, sock: socket.socket | None = None) -> int:
         """Returns the port. sock: a listening socket that somebody else opened; host and port are not used then."""
         loop = asyncio.get_running_loop()
 
         def connection() -> Connection:
-            return Connection(lambda made: self._accepted(made, tls), hold=tls)
+            return Connection(self._accepted, hold=self._tls is not None)
 
         if sock is not None:
             server = await loop.create_server(connection, sock=sock)
@@ -76,23 +77,25 @@ class Listener:
             if late:
                 log.warning("%d sessions did not end in time", len(late))
 
-    @property
-    def listening(self) -> bool:
-        return bool(self._servers) and all(server.is_serving() for server in self._servers)
+    def health(self) -> str | None:
+        """None when all is well, else what is wrong."""
+        if self._servers and all(server.is_serving() for server in self._servers):
+            return None
+        return "not listening"
 
     @property
     def connections(self) -> int:
         return len(self._tasks)
 
-    def _accepted(self, connection: Connection, tls: bool) -> None:
+    def _accepted(self, connection: Connection) -> None:
         ip = connection.peer_ip
         if len(self._tasks) >= self._limits.most or self._by_ip[ip] >= self._limits.most_per_ip:
-            if not tls:
+            if self._tls is None:
                 connection.write(self._too_many)
             connection.hang_up()
             return
         self._by_ip[ip] += 1
-        task = asyncio.get_running_loop().create_task(self._session(connection, tls))
+        task = asyncio.get_running_loop().create_task(self._session(connection))
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._ended(done, ip))
 
@@ -102,11 +105,10 @@ class Listener:
         if not self._by_ip[ip]:
             del self._by_ip[ip]
 
-    async def _session(self, connection: Connection, tls: bool) -> None:
+    async def _session(self, connection: Connection) -> None:
         try:
-            if tls:
-                assert self._tls_context is not None
-                await connection.start_tls(self._tls_context(), HANDSHAKE_S)
+            if self._tls is not None:
+                await connection.start_tls(self._tls(), HANDSHAKE_S)
             await self._serve(connection)
         except ConnectionGone:
             pass
