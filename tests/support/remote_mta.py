@@ -2,7 +2,8 @@
 
     with RemoteMta({"RCPT": "550 5.1.1 nobody here"}) as mta: … mta.port … mta.messages
 
-A step is GREETING, EHLO, HELO, STARTTLS, AUTH, MAIL, RCPT, DATA, DOT (after the final dot), RSET, NOOP or QUIT. What it
+A step is GREETING, EHLO, HELO, STARTTLS, AUTH, MAIL, RCPT, DATA, CONTENT (after the first line of a message; the rest is
+thrown away then), DOT (after the final dot), RSET, NOOP or QUIT. What it
 says there is a reply (lines joined by CRLF), a function of the command's argument that gives one, HANG_UP (close),
 RESET (close with RST), STALL (say nothing until the test ends), or a list of these, one for each time. What is not
 scripted goes well. It runs in threads with blocking sockets, so that it can stand beside any event loop. Messages are
@@ -206,6 +207,10 @@ class RemoteMta:
                 return saying.pop(0) if saying else None
             return saying
 
+    def is_scripted(self, step: str) -> bool:
+        with self._changed:
+            return step in self._script
+
     def note_command(self, text: str) -> None:
         with self._changed:
             self.commands.append(text)
@@ -220,9 +225,12 @@ class RemoteMta:
         with self._changed:
             self.signed_in.append(name)
 
+    def note_socket(self, connection: socket.socket) -> None:
+        with self._changed:
+            self._sockets.add(connection)
+
     @property
-    def context(self) -> ssl.SSLContext:
-        assert self._context is not None, "this server was given no certificate"
+    def context(self) -> ssl.SSLContext | None:
         return self._context
 
     def wait_for_end(self) -> None:
@@ -259,17 +267,27 @@ class _Line:
 
     def start_tls(self) -> None:
         self._session.buffer.clear()
-        tls = self._mta.context.wrap_socket(self._socket, server_side=True)
+        context = self._mta.context
+        if context is None:  # told to promise TLS and not to give it
+            raise _Over
+        tls = context.wrap_socket(self._socket, server_side=True)
+        self._mta.note_socket(tls)
         self._socket = tls
         self._session.tls = tls.version()
 
     def step(self, name: str, argument: str, otherwise: str) -> str:
         """Says the reply of this step and returns it."""
+        saying = self._choose(name, argument, otherwise)
+        self._say(saying)
+        return saying
+
+    def _choose(self, name: str, argument: str, otherwise: str) -> str:
         saying = self._mta.saying(name)
         if callable(saying):
             saying = saying(argument)
-        if saying is None:
-            saying = otherwise
+        return otherwise if saying is None else saying
+
+    def _say(self, saying: str) -> None:
         if saying == HANG_UP:
             raise _Over
         if saying == RESET:
@@ -279,7 +297,6 @@ class _Line:
             self._mta.wait_for_end()
             raise _Over
         self._socket.sendall(saying.encode("utf-8", "surrogateescape") + b"\r\n")
-        return saying
 
     def serve_command(self) -> None:
         text = self._read_line().decode("utf-8", "surrogateescape")
@@ -329,6 +346,11 @@ class _Line:
             line = self._read_line(keep_end=True)
             if line == b".\r\n":
                 break
+            if not size_octets and self._mta.is_scripted("CONTENT"):
+                self.step("CONTENT", "", "")
+                while self._socket.recv(65536):
+                    pass
+                raise _Over
             if line.startswith(b"."):
                 line = line[1:]
             digest.update(line)
@@ -348,12 +370,10 @@ class _Line:
             session.connection,
         )
         session.reverse_path, session.recipients = None, []
-        accepted = False
-        try:
-            accepted = self.step("DOT", "", WELL["DOT"]).startswith("2")
-        finally:
-            received.accepted = accepted
-            self._mta.note_message(received)
+        saying = self._choose("DOT", "", WELL["DOT"])
+        received.accepted = saying.startswith("2")
+        self._mta.note_message(received)  # before the reply: who has the reply may look
+        self._say(saying)
 
     def _serve_auth(self, argument: str) -> None:
         mechanism, _, initial = argument.partition(" ")
