@@ -153,12 +153,16 @@ class LedService:
                 with contextlib.suppress(BlockingIOError):
                     self._woken.recv(4096)
         finally:
-            self._player.dark()
-            self._pins.close()
-            self._line.close()
             selector.close()
-            self._woken.close()
-            self._waker.close()
+            self.close()
+
+    def close(self) -> None:
+        """Everything dark, the pins and the line free."""
+        self._player.dark()
+        self._pins.close()
+        self._line.close()
+        self._woken.close()
+        self._waker.close()
 
     def stop(self) -> None:
         """From any thread or signal handler."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Board:
     def __init__(self, settings: LedSettings) -> None:
         self.settings = settings
         self.now = START
+        self.closing: list[Callable[[], None]] = []
         self.factory = MockFactory()
         self.pins = open_pins(settings, self.factory)
         for name in self.pins.lamps:
@@ -71,4 +72,5 @@ def _board(monkeypatch: pytest.MonkeyPatch, settings: LedSettings) -> Iterator[B
     monkeypatch.setattr(gpiozero.pins.mock, "monotonic", lambda: boards[0].now if boards else START)
     boards.append(Board(settings))
     yield boards[0]
-    boards[0].pins.close()
+    for close in (*boards[0].closing, boards[0].pins.close):
+        close()
