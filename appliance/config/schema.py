@@ -63,12 +63,12 @@ class TlsConfig(Section, frozen=True):
 
 
 class LimitsConfig(Section, frozen=True):
-    """message_size: octets; connections: at once, over all mail ports, in all and from one IP address."""
+    """message_size: octets; connections: at once on each port, in all and from one IP address."""
 
     message_size: Annotated[int, Meta(ge=64 * 1024)] = 50 * MIB
     recipients: Annotated[int, Meta(ge=100)] = 1000
     connections: Positive = 250
-    connections_per_ip: Positive = 30
+    connections_per_ip: Positive = 50
 
 
 class LedsConfig(Section, frozen=True):

@@ -51,7 +51,7 @@ class IntakeSettings:
 
 class Intake:
     def __init__(self, settings: IntakeSettings, store: Store, sign: Sign) -> None:
-        self._settings = settings
+        self.settings = settings  # replaced as a whole when the configuration changes
         self._store = store
         self._sign = sign
 
@@ -62,7 +62,7 @@ class Intake:
         self, peer: Peer, reverse_path: Address | None, size_octets: int | None, smtputf8: bool
     ) -> Reply | None:
         """None: go on. A stranger may name any reverse-path; who has signed in only one of the account's own."""
-        if size_octets is not None and size_octets > self._settings.message_size:
+        if size_octets is not None and size_octets > self.settings.message_size:
             return self.too_large()
         if self._store.failure is not None:
             return Reply(451, "3.0", because("storage-failed", what=self._store.failure))
@@ -72,7 +72,7 @@ class Intake:
             return Reply(452, "3.1", low.reason)
         if peer.account_id is not None and reverse_path is not None:
             account_id = peer.account_id
-            allowed = await self._store.read(lambda c: belongs_to(c, self._settings.domains, reverse_path, account_id))
+            allowed = await self._store.read(lambda c: belongs_to(c, self.settings.domains, reverse_path, account_id))
             if not allowed:
                 return Reply(553, "7.1", because("not-your-address", account=peer.account, address=reverse_path))
         return None
@@ -80,23 +80,23 @@ class Intake:
     async def check_recipient(self, peer: Peer, reverse_path: Address | None, recipient: Recipient) -> Reply | None:
         """None: go on."""
         address = recipient.address
-        if address.domain not in self._settings.domains:
+        if address.domain not in self.settings.domains:
             if peer.account_id is None:
                 return Reply(550, "7.1", because("relay-denied", ip=peer.ip, address=address))
-            return None if self._settings.sends else Reply(550, "7.1", because("outbound-off", address=address))
-        destinations = await self._store.read(lambda c: resolve(c, self._settings.domains, address))
+            return None if self.settings.sends else Reply(550, "7.1", because("outbound-off", address=address))
+        destinations = await self._store.read(lambda c: resolve(c, self.settings.domains, address))
         match destinations[0]:
             case Nowhere(reason) if reason.id == "alias-loop":
                 return Reply(550, "4.6", reason)
             case Nowhere(reason):
                 return Reply(550, "1.1", reason)
-            case Remote() if not self._settings.sends and len(destinations) == 1:
+            case Remote() if not self.settings.sends and len(destinations) == 1:
                 return Reply(450, "7.1", because("outbound-off", address=address))
         return None
 
     async def accept(self, peer: Peer, envelope: Envelope, content: SpooledContent) -> Reply:
         """The reply to the end of DATA. Durability: the message is on the card when it is 250."""
-        if content.size > self._settings.message_size:
+        if content.size > self.settings.message_size:
             return self.too_large()
         header = await asyncio.to_thread(_header_of, content)
         if len(header_values(header, b"Received")) > HOPS_MOST:
@@ -130,20 +130,20 @@ class Intake:
         """A report of ours (a DSN), routed but not yet stored: the queue stores it with the change that it reports.
         None when the recipient lives nowhere: a report about a report is never made (RFC 5321 6.1)."""
         content = self._store.spool_bytes(message)
-        peer = Peer(ip="127.0.0.1", helo=self._settings.hostname, protocol=Protocol.LOCAL)
+        peer = Peer(ip="127.0.0.1", helo=self.settings.hostname, protocol=Protocol.LOCAL)
         envelope = Envelope(reverse_path=None, recipients=(Recipient(recipient),))
         plan = await self._plan(peer, envelope, content, new_trace_id(), datetime.now(UTC))
         return plan if plan.filings or plan.dispatches else None
 
     def too_large(self) -> Reply:
-        return Reply(552, "3.4", because("too-large", limit=self._settings.message_size))
+        return Reply(552, "3.4", because("too-large", limit=self.settings.message_size))
 
     async def _complete(self, content: SpooledContent, header: bytes, trace_id: str, now: datetime) -> SpooledContent:
         """Adds the header lines that a submission lacks; they become part of the content, as if its author had."""
         missing = trace_header.missing_headers(
             has_date=bool(header_values(header, b"Date")),
             has_message_id=bool(header_values(header, b"Message-ID")),
-            hostname=self._settings.hostname,
+            hostname=self.settings.hostname,
             trace_id=trace_id,
             now=now,
         )
@@ -166,7 +166,7 @@ class Intake:
     ) -> DeliveryPlan:
         only = envelope.recipients[0].address if len(envelope.recipients) == 1 else None
         received = trace_header.received(
-            peer, hostname=self._settings.hostname, trace_id=trace_id, only_recipient=only, now=now
+            peer, hostname=self.settings.hostname, trace_id=trace_id, only_recipient=only, now=now
         )
         filings, forwardings = await self._destinations(envelope)
         dispatches: tuple[Dispatch, ...] = ()
@@ -198,7 +198,7 @@ class Intake:
     async def _destinations(self, envelope: Envelope) -> tuple[tuple[Filing, ...], tuple[Forwarding, ...]]:
         """Each account and each outside address once, however many recipients lead there."""
         resolved = await self._store.read(
-            lambda c: [(to, resolve(c, self._settings.domains, to.address)) for to in envelope.recipients]
+            lambda c: [(to, resolve(c, self.settings.domains, to.address)) for to in envelope.recipients]
         )
         filings: dict[int, Filing] = {}
         forwardings: dict[str, Forwarding] = {}
@@ -223,7 +223,7 @@ class Intake:
         """DKIM for what our own people send, and for our own reports; what we only pass on is not ours to sign."""
         if peer.account_id is None and peer.protocol is not Protocol.LOCAL:
             return b""
-        domain = self._settings.domains[0]
+        domain = self.settings.domains[0]
         if peer.account is not None:
             try:
                 domain = Address.parse(peer.account).domain

@@ -25,8 +25,8 @@ log = logging.getLogger("merpati.run")
 
 PROCESSES = ("mail", "web", "leds")
 STOP_WITHIN_S = 8.0  # SIGTERM has to be obeyed within 10 s
-RESTART_AFTER_S = 1.0
-RESTART_AFTER_MOST_S = 30.0
+RESTART_AFTER_S = 0.1
+RESTART_AFTER_MOST_S = 10.0
 STEADY_AFTER_S = 60.0  # a process that ran this long starts again without waiting
 _PR_SET_PDEATHSIG = 1
 

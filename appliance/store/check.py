@@ -76,7 +76,7 @@ _RULES = (
     (
         "content {} is nowhere",
         "SELECT id FROM blobs WHERE refs > 0 AND ((data IS NULL) = (segment_id IS NULL)"
-        " OR segment_id NOT IN (SELECT id FROM segments) OR (data IS NOT NULL AND length(data) != stored_octets))",
+        " OR (segment_id IS NOT NULL AND segment_id NOT IN (SELECT id FROM segments)) OR (data IS NOT NULL AND length(data) != stored_octets))",
     ),
     (
         "content {} lies where another one lies",

@@ -7,6 +7,7 @@ comes on top reads one line and is hung up on. `stop` lets every session say goo
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import socket
 import ssl
@@ -24,7 +25,8 @@ STOP_S = 5.0
 
 @dataclass(slots=True, frozen=True)
 class ConnectionLimits:
-    """Thunderbird opens five, a phone three to six; a household behind one address has some of both."""
+    """Thunderbird opens five, a phone three to six; a household behind one address has some of both. Programs of this
+    machine count in the total only."""
 
     most: int = 200
     most_per_ip: int = 50
@@ -89,7 +91,8 @@ class Listener:
 
     def _accepted(self, connection: Connection) -> None:
         ip = connection.peer_ip
-        if len(self._tasks) >= self._limits.most or self._by_ip[ip] >= self._limits.most_per_ip:
+        crowded = self._by_ip[ip] >= self._limits.most_per_ip and not is_loopback(ip)
+        if len(self._tasks) >= self._limits.most or crowded:
             if self._tls is None:
                 connection.write(self._too_many)
             connection.hang_up()
@@ -119,3 +122,10 @@ class Listener:
         finally:
             connection.hang_up()
             await connection.closed(STOP_S)
+
+
+def is_loopback(ip: str) -> bool:
+    try:
+        return ipaddress.ip_address(ip).is_loopback
+    except ValueError:
+        return False

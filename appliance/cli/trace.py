@@ -1,0 +1,36 @@
+"""`merpati trace`: one message's story."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+import click
+import msgspec
+
+from ..status.story import tell
+from ..status.trace import TraceReader
+from .root import places
+from .running import ask
+
+
+@click.command()
+@click.argument("what", metavar="ADDRESS|MESSAGE-ID|QUEUE-ID")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def trace(ctx: click.Context, what: str, as_json: bool) -> None:
+    """Tell what became of a message. Exit status 1 when there is none like that."""
+    where = places(ctx)
+    ask(where, {"verb": "trace-sync"})
+    stories = TraceReader(where.trace).find(what)
+    if as_json:
+        click.echo(msgspec.json.encode([{"trace_id": s.trace_id, "steps": tell(s)} for s in stories]).decode())
+    elif not stories:
+        click.echo(f"Nothing is known of {what}.", err=True)
+    for story in () if as_json else stories:
+        click.echo(f"{story.trace_id}  {story.subject}")
+        for step in tell(story):
+            click.echo(f"  {datetime.fromtimestamp(step.at, UTC):%Y-%m-%d %H:%M:%S}  {step.sentence}")
+            if step.technical:
+                click.echo(f"                       {step.technical}")
+    sys.exit(0 if stories else 1)

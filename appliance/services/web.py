@@ -1,0 +1,84 @@
+"""The web process: Flask under waitress, on one port, with the same store and the status socket of the mail process."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import waitress.server
+
+from web import WebDeps, create_app
+
+from ..config import ListenConfig, load
+from ..setup.set_up import write_secret
+from ..status.socket import StatusClient
+from ..store.interface import Store
+from .notify import notify
+from .places import Places
+from .ready import told_ports
+from .sockets import inherited
+
+THREADS = 8  # one for each event stream of an open dashboard, and some for pages
+BODY_MOST_OCTETS = 1024 * 1024
+
+
+def main(places: Places) -> None:
+    """Until SIGTERM."""
+    places.make()
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    store = Store(places.home, scratch=places.runtime)
+    try:
+        config = load(places.config)
+        app = create_app(
+            WebDeps(
+                home=places.home,
+                runtime=places.runtime,
+                store=store,
+                load_config=lambda: load(places.config),
+                status=StatusClient(places.status_socket),
+                secret_key=_secret_key(places.home / "keys" / "web-secret"),
+            )
+        )
+        listener = inherited().get("web") or _listen(config.listen)
+        if listener is None:
+            notify(ready=True, **told_ports("web", {}))
+            ended.wait()
+            return
+        host, port = listener.getsockname()[:2]
+        server = waitress.server.create_server(
+            app, sockets=[listener], threads=THREADS, max_request_body_size=BODY_MOST_OCTETS, ident=None
+        )
+        threading.Thread(target=server.run, name="waitress", daemon=True).start()
+        shown = f"[{host}]" if ":" in host else host
+        print(f"Merpati's page: http://{shown}:{port}/", flush=True)
+        if not config.is_set_up:
+            print(f"It is not set up yet. The claim code: {app.extensions['merpati'].claim.ensure()}", flush=True)
+        notify(ready=True, **told_ports("web", {"web": port}))
+        ended.wait()
+        notify(stopping=True)
+        server.close()
+    finally:
+        store.close()
+
+
+def _listen(listen: ListenConfig) -> socket.socket | None:
+    if listen.web == "off":
+        return None
+    ipv6 = ":" in listen.address
+    return socket.create_server(
+        (listen.address, listen.web),
+        family=socket.AF_INET6 if ipv6 else socket.AF_INET,
+        dualstack_ipv6=listen.address == "::",
+    )
+
+
+def _secret_key(path: Path) -> bytes:
+    """What session cookies are signed with; made once, so that a restart signs nobody out."""
+    if not path.exists():
+        write_secret(path, secrets.token_hex(32))
+    return bytes.fromhex(path.read_text().strip())
