@@ -12,7 +12,9 @@ Leaves the commands to `session.py` and the octets' rules to `line_rules.py`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from typing import AnyStr, NoReturn
 
@@ -116,6 +118,9 @@ class Connection(SMTP):
                 transport.write(render(refusal))
             transport.close()
             return
+        # asyncio does so only for sockets that were made with IPPROTO_TCP, and an accepted one has what its listener had;
+        # without it a reply may wait 40 ms for the peer's delayed acknowledgement.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._inbox.attach(transport)
         super().connection_made(transport)
         assert self._handler_coroutine is not None
@@ -338,13 +343,11 @@ class Connection(SMTP):
         if self._gone or not isinstance(transport, asyncio.Transport) or not transport.can_write_eof():
             return
         self._write_out()
-        transport.write_eof()
-        try:
+        with contextlib.suppress(OSError, Interrupted):  # TimeoutError is an OSError; so is a peer that has gone already
+            transport.write_eof()
             async with asyncio.timeout(LINGER_S):
                 while await self._inbox.read():
                     pass
-        except TimeoutError:
-            pass
 
     def _close(self) -> None:
         self._set_rset_state()

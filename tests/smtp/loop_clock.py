@@ -13,7 +13,11 @@ class LoopClock:
         self._loop.time = lambda: real() + self._ahead_s  # type: ignore[method-assign]
 
     async def forward(self, seconds: float) -> None:
-        """Timers that were due meanwhile have run when this returns."""
+        """Whatever can run now sets its timers first; those that were due meanwhile have run when this returns."""
+        await self._settle()
         self._ahead_s += seconds
-        for _ in range(5):  # a timer's callback wakes a task, which may end a task that waits for it, …
+        await self._settle()
+
+    async def _settle(self) -> None:
+        for _ in range(20):  # a callback wakes a task, which may wake another, …
             await asyncio.sleep(0)
