@@ -231,6 +231,18 @@ WORDINGS: dict[str, Wording] = {
     "trace-release": Wording("Released", "You let it go on."),
     "trace-flush": Wording("Flushed", "You had it tried again at once."),
     "trace-remove": Wording("Removed", "You removed it from the queue."),
+    # pop3
+    "maildrop-in-use": Wording(
+        "Another program is fetching this mail now, try again later",
+        "Two programs wanted to fetch the same mail over POP3 at once; the second one has to come later.",
+    ),
+    "no-such-number": Wording(
+        "There is no message of that number", "A mail program asked for a message number that does not exist."
+    ),
+    "not-removed": Wording(
+        "Some messages were not removed, try again later",
+        "A mail program's wish to remove messages could not be carried out: {what}. They are still there.",
+    ),
     # transport
     "host-accepted": Wording("{host} took the message", "{host} took the message: {reply}"),
     "host-put-off": Wording(

@@ -1,0 +1,44 @@
+"""The INBOX in the store: what lies in it at sign-in, and one message of it. Functions that the readers run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from ..store import mailboxes, messages
+from ..store.interface import Store
+from ..store.refusals import NoSuchMailbox, NoSuchMessage
+from .maildrop import Inbox
+
+_ROWS_AT_ONCE = 500  # a row carries its header lines; only two numbers of each are kept
+
+
+def look(connection: sqlite3.Connection, account_id: int) -> Inbox:
+    """As it is now. Raises NoSuchMailbox when the account has just been removed."""
+    mailbox = mailboxes.find_mailbox(connection, account_id, mailboxes.INBOX)
+    if mailbox is None:
+        raise NoSuchMailbox(mailboxes.INBOX)
+    uids = tuple(row[0] for row in messages.snapshot(connection, mailbox.id))
+    sizes_octets = tuple(
+        row.size_octets
+        for start in range(0, len(uids), _ROWS_AT_ONCE)
+        for row in messages.rows(connection, mailbox.id, uids[start : start + _ROWS_AT_ONCE])
+    )
+    return Inbox(mailbox.id, mailbox.uidvalidity, uids, sizes_octets)
+
+
+def message(store: Store, connection: sqlite3.Connection, mailbox_id: int, uid: int) -> tuple[int, Iterator[bytes]]:
+    """(size in octets, the octets in pieces). Raises NoSuchMessage when somebody else has removed it meanwhile.
+
+    Cost: the pieces block on the disk when they are taken, one at a time; not for the event loop.
+    """
+    found = messages.rows(connection, mailbox_id, [uid])
+    if not found:
+        raise NoSuchMessage(f"UID {uid}")
+    content = store.content_in(connection, found[0].blob_id)
+
+    def pieces() -> Iterator[bytes]:
+        yield found[0].prefix
+        yield from content.pieces()
+
+    return found[0].size_octets, pieces()
