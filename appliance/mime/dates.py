@@ -19,7 +19,7 @@ _ZONE_HOURS = {b"EDT": -4, b"EST": -5, b"CDT": -5, b"CST": -6, b"MDT": -6, b"MST
 _MOST_OCTETS = 256
 _FIRST_YEAR, _LAST_YEAR = 1900, 9998  # RFC 5322 3.3 has nothing before 1900; the last year of datetime may overflow
 
-_TIME = rb"(?P<hour>\d{1,2})[:.](?P<minute>\d\d)(?:[:.](?P<second>\d\d)(?:[.,]\d+)?)?"
+_TIME = rb"(?P<hour>\d{1,2})\s*[:.]\s*(?P<minute>\d\d)(?:\s*[:.]\s*(?P<second>\d\d)(?:[.,]\d+)?)?"
 _ZONE = rb"\s*(?:(?:GMT|UTC?)?(?P<offset>[+-]\d{1,2}:?\d\d)(?!\d)|(?P<zone>[A-Za-z]+))?"
 _USUAL = re.compile(
     rb"(?:[A-Za-z]+\s*[,.]?\s*)?(?P<day>\d{1,2})[\s-]\s*(?P<month>[A-Za-z]{3})[A-Za-z]*[.,]?[\s-]\s*(?P<year>\d{2,4})[\s,]\s*"

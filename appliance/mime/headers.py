@@ -72,7 +72,7 @@ def select_fields(block: bytes, names: Iterable[bytes], invert: bool = False) ->
     for paragraph in _PARAGRAPH.findall(header):
         field = _FIELD.match(paragraph)
         named = field is not None and field.group(1).lower() in wanted
-        if paragraph and named != invert:
+        if paragraph not in (b"", b"\r") and named != invert:
             chosen.append(paragraph if paragraph.endswith(b"\n") else paragraph.removesuffix(b"\r") + b"\r\n")
     empty_line = b"\n" if block.startswith(b"\n", len(header)) else b"\r\n"
     return b"".join(chosen) + empty_line
