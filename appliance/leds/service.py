@@ -172,9 +172,9 @@ class LedService:
     def step(self, now: float) -> float:
         """All that is due at `now`. Returns when to step again, if nothing happens before."""
         retry_at = self._line.connect(now)
-        self._feel(now)
         while not self._answers.empty():
             self._player.play(DONE if self._answers.get() else REFUSED, now)
+        self._feel(now)
         told = self._signals(now)
         if told != self._shown:
             log.debug("LEDs: %s", told)

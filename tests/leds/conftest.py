@@ -56,15 +56,22 @@ class Board:
 
 
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Board]:
-    """The four LEDs where the configuration has them, and a button."""
-    yield from _board(monkeypatch, LedSettings(str(tmp_path / "status.sock"), button=23))
+def button() -> int:
+    """For tests that touch the button; gpiozero takes a tenth of a second to close one."""
+    return 23
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Board]:
+    """The four LEDs where the configuration has them, and a button when the test asks for one."""
+    wired = request.getfixturevalue("button") if "button" in request.fixturenames else None
+    yield from _board(monkeypatch, LedSettings(str(tmp_path / "status.sock"), button=wired))
 
 
 @pytest.fixture
 def single(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Board]:
     """One LED for everything."""
-    yield from _board(monkeypatch, LedSettings(str(tmp_path / "status.sock"), single=18, button=23))
+    yield from _board(monkeypatch, LedSettings(str(tmp_path / "status.sock"), single=18))
 
 
 def _board(monkeypatch: pytest.MonkeyPatch, settings: LedSettings) -> Iterator[Board]:
