@@ -18,7 +18,6 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from appliance.accounts.passwords import SHORTEST
-from appliance.config import ConfigFault
 
 from . import security
 from .admin.views import admin
@@ -36,6 +35,7 @@ ALWAYS = {"asset", "choose_language"}
 
 
 def create_app(deps: WebDeps) -> Flask:
+    """Raises ConfigFault: nothing is served half-configured."""
     app = Flask(__name__, static_folder=None)
     app.extensions["merpati"] = Site(deps)
     security.protect(app, deps.secret_key)
@@ -44,7 +44,6 @@ def create_app(deps: WebDeps) -> Flask:
     app.jinja_env.globals.update(asset=_asset_address, shortest_password=SHORTEST)
     app.before_request(_let_in)
     app.register_error_handler(HTTPException, _refusal)
-    app.register_error_handler(ConfigFault, _bad_configuration)
     app.add_url_rule("/", "front", _front)
     app.add_url_rule("/static/<path:name>", "asset", _asset)
     app.add_url_rule("/language", "choose_language", _choose_language, methods=["POST"])
@@ -128,7 +127,3 @@ def _refusal(fault: HTTPException) -> ResponseReturnValue:
         for value in fault.get_response().headers.getlist(name):
             response.headers.add(name, value)
     return response
-
-
-def _bad_configuration(fault: ConfigFault) -> ResponseReturnValue:
-    return render_template("shared/refusal.html", sentence=str(fault)), 500

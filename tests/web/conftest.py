@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,21 @@ def empty(tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
+@pytest.fixture(scope="session")
+def set_up_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once, since keys and hashes take their time."""
+    folder = tmp_path_factory.mktemp("set-up")
+    world = World(folder)
+    world.set_up()
+    world.close()
+    return world.home
+
+
 @pytest.fixture
-def world(empty: World) -> World:
+def world(tmp_path: Path, set_up_home: Path) -> Iterator[World]:
     """A server that has been set up, with one account."""
-    empty.set_up()
-    return empty
+    shutil.copytree(set_up_home, tmp_path / "home")
+    world = World(tmp_path)
+    world.mail.runs()
+    yield world
+    world.close()

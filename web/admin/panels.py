@@ -5,6 +5,7 @@ Sentences are English with `%(name)s` for what they name; the templates translat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -174,7 +175,8 @@ def queue_lines(
 
 
 def why_waiting(recipient: QueuedRecipient, config: Config) -> Said:
-    named = {"domain": recipient.domain, "host": recipient.last_host}
+    relay = config.outbound.smarthost if config.outbound.mode == "smarthost" else None
+    named = {"server": relay.host if relay else recipient.domain}
     if recipient.state is State.HELD:
         return Said(Tone.BUSY, N_("You are holding it. Release it and it goes on."))
     if config.outbound.mode == "off":
@@ -183,20 +185,19 @@ def why_waiting(recipient: QueuedRecipient, config: Config) -> Said:
         return Said(Tone.BUSY, N_("It is about to be sent."))
     if not recipient.last_reply:
         return Said(Tone.BUSY, N_("It is being sent, or the last try was cut short and is made again."))
-    code = recipient.last_reply[:3]
-    if code.isdecimal() and code.startswith("4"):
-        if code == "421":
+    if re.match(r"4\d\d\b", recipient.last_reply):
+        if recipient.last_reply.startswith("421"):
             return Said(
-                Tone.NEEDS, N_("The mail server of %(domain)s is busy. It is tried again by itself."), "", named
+                Tone.NEEDS, N_("The mail server of %(server)s is busy. It is tried again by itself."), "", named
             )
         return Said(
             Tone.NEEDS,
-            N_("The mail server of %(domain)s asked to try again later; many do so with mail from a new server."),
+            N_("The mail server of %(server)s asked to try again later; many do so with mail from a new server."),
             "",
             named,
         )
     return Said(
-        Tone.NEEDS, N_("The mail server of %(domain)s could not be reached. It is tried again by itself."), "", named
+        Tone.NEEDS, N_("The mail server of %(server)s could not be reached. It is tried again by itself."), "", named
     )
 
 

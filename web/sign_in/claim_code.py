@@ -1,6 +1,6 @@
 """The claim code: who can read it is standing beside the appliance, and may set it up.
 
-Promises: one winner, also when two browsers send the right code at once (the file can be unlinked only once); the code
+Promises: one winner, also when two browsers send the right code at once (the file can be moved away only once); the code
 is gone afterwards; every wrong try makes its address wait longer for the next one, and five wrong tries from anywhere
 change the code, but nobody is ever locked out. A winner who stays away for a quarter of an hour gives way to a new code.
 
@@ -97,7 +97,8 @@ class ClaimCode:
             if not hmac.compare_digest(_digest(normalised(typed)), _digest(normalised(code))):
                 return self._was_wrong(ip, now)
             try:
-                self._code_path.unlink()
+                # At no moment is there neither a code nor a holder: another process would make a new code then.
+                os.replace(self._code_path, self._holder_path)
             except FileNotFoundError:
                 return Taken()
             token = secrets.token_urlsafe(32)

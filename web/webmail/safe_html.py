@@ -12,8 +12,12 @@ import re
 
 LONGEST = 1_000_000  # characters of HTML that are looked at
 
-# Comments and declarations; a tag, its end missing perhaps; text; a stray `<`. Each branch runs to its end only once.
-_TOKEN = re.compile(r"<!--.*?(?:-->|\Z)|<[!?][^>]*>?|<(/?)([A-Za-z][A-Za-z0-9]*)([^>]*)>?|[^<]+|<", re.DOTALL)
+# Comments; a tag, its end missing perhaps; declarations and what only looks like a tag; text, with what `<` it holds.
+# Each branch runs to its end only once.
+_TOKEN = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(/?)([A-Za-z][A-Za-z0-9]*)([^>]*)>?|<[!?/][^>]*>?|(?P<text>(?:[^<]|<(?![A-Za-z!?/]))+)",
+    re.DOTALL,
+)
 _HREF = re.compile(r"""(?:^|\s)href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _UNSEEN = ("script", "style", "head", "title", "template", "noscript", "svg", "math", "iframe", "object")
@@ -56,8 +60,8 @@ def html_to_text(source: str) -> str:
         position = token.end()
         closing, name, attributes = token.group(1), (token.group(2) or "").lower(), token.group(3) or ""
         if not name:
-            if not token.group().startswith("<") or token.group() == "<":
-                out.append(_SPACE.sub(" ", html.unescape(token.group())))
+            if token["text"]:
+                out.append(_SPACE.sub(" ", html.unescape(token["text"])))
             continue
         if name in _UNSEEN and not closing:
             position = _after_end(source, name, position)
