@@ -38,7 +38,9 @@ def message(store: Store, connection: sqlite3.Connection, mailbox_id: int, uid: 
     content = store.content_in(connection, found[0].blob_id)
 
     def pieces() -> Iterator[bytes]:
-        yield found[0].prefix
-        yield from content.pieces()
+        # The first piece holds some of the content, so that one that is damaged from the start can still be refused.
+        more = content.pieces()
+        yield found[0].prefix + next(more, b"")
+        yield from more
 
     return found[0].size_octets, pieces()

@@ -95,7 +95,7 @@ class Session:
             raise
         except Exception:
             log.exception("a session ended by a fault of ours")
-            self._out += err(because("our-fault"), Code.SYS_TEMP)
+            self._out += err(because("our-fault", what="POP3"), Code.SYS_TEMP)
         finally:
             self._unlock()
         await self._flush()
@@ -161,7 +161,7 @@ class Session:
         except Exception:
             log.exception("a fault of ours while signing in")
             self._unlock()
-            return self._machine.sign_in_refused(because("our-fault"), Code.SYS_TEMP)
+            return self._machine.sign_in_refused(because("our-fault", what="POP3"), Code.SYS_TEMP)
 
     async def _start_tls(self) -> None:
         assert self._tls is not None
@@ -196,7 +196,7 @@ class Session:
             return
         except Exception:
             log.exception("a fault of ours while reading a message")
-            self._out += err(because("our-fault"), Code.SYS_TEMP)
+            self._out += err(because("our-fault", what="POP3"), Code.SYS_TEMP)
             return
         self._out += ok("The top of it" if asked.lines is not None else f"{size_octets} octets")
         await self._send(piece, answer)
