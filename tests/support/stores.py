@@ -61,7 +61,11 @@ def new_message(store: Store, octets: bytes, flags: int = 0, keywords: str = "")
 
 def put(store: Store, mailbox_id: int, octets: bytes, flags: int = 0) -> int:
     """One message appended; returns its UID."""
-    _, uids = store.write_now(append(mailbox_id, [new_message(store, octets, flags)]))
+    new = new_message(store, octets, flags)
+    try:
+        _, uids = store.write_now(append(mailbox_id, [new]))
+    finally:
+        new.content.discard()
     return uids[0]
 
 
