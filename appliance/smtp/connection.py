@@ -343,7 +343,9 @@ class Connection(SMTP):
         if self._gone or not isinstance(transport, asyncio.Transport) or not transport.can_write_eof():
             return
         self._write_out()
-        with contextlib.suppress(OSError, Interrupted):  # TimeoutError is an OSError; so is a peer that has gone already
+        with contextlib.suppress(
+            OSError, Interrupted
+        ):  # TimeoutError is an OSError; so is a peer that has gone already
             transport.write_eof()
             async with asyncio.timeout(LINGER_S):
                 while await self._inbox.read():

@@ -61,9 +61,9 @@ class SmtpServer(Generic[Finished]):
         self._sign_in = sign_in
         self._tls = tls
         self._bus = bus
-        self._limits = limits or ConnectionLimits()
+        self._limits = limits if limits is not None else ConnectionLimits()
         self._sleep = sleep
-        self._handler = Handler(intake, bus, repeats or RepeatWindow(time.monotonic))
+        self._handler = Handler(intake, bus, repeats if repeats is not None else RepeatWindow(time.monotonic))
         self._server: asyncio.Server | None = None
         self._port: int | None = None
         self._sessions: set[SmtpSession] = set()

@@ -1,8 +1,10 @@
-"""The event loop's own clock, put forward by hand, so that a deadline of minutes passes in no time."""
+"""Time in tests: the event loop's own clock, put forward by hand, so that a deadline of minutes passes in no time; and
+waiting for something to become true inside the server, which has no event for it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 
 class LoopClock:
@@ -21,3 +23,9 @@ class LoopClock:
     async def _settle(self) -> None:
         for _ in range(20):  # a callback wakes a task, which may wake another, …
             await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Lets everything else run until `condition` holds."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0)

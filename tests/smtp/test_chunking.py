@@ -70,7 +70,9 @@ def test_chunks(chunks: list[bytes], fault: ContentFault, cut: int) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    chunks=st.lists(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"a"])).map(b"".join), min_size=1, max_size=5),
+    chunks=st.lists(
+        st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"a"])).map(b"".join), min_size=1, max_size=5
+    ),
     cut=st.integers(1, 9),
 )
 def test_cuts_change_nothing(chunks: list[bytes], cut: int) -> None:

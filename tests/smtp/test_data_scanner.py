@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -84,12 +85,14 @@ def test_what_was_stuffed_comes_back(lines: list[bytes], cuts: list[int], rest: 
     content = b"".join(line + b"\r\n" for line in lines)
     wire = stuff(content) + rest
     edges = sorted({0, len(wire), *(cut for cut in cuts if cut < len(wire))})
-    pieces = [wire[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [wire[start:end] for start, end in pairwise(edges)]
     assert scan(pieces) == (content, OK, rest)
 
 
 @settings(max_examples=300, deadline=None)
-@given(data=st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\r\n.\r\n", b"a", b"\0"]), max_size=30).map(b"".join))
+@given(
+    data=st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\r\n.\r\n", b"a", b"\0"]), max_size=30).map(b"".join)
+)
 def test_only_crlf_dot_crlf_ends_it(data: bytes) -> None:
     """An independent, slow reading of RFC 5321 agrees, whole and octet by octet; a message that was not refused holds
     no bare CR, no bare LF and no NUL."""
@@ -111,7 +114,9 @@ def _lines(data: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    "line", [b"x" * 76 + b"\r\n", b"..\r\n", b"\r\n", b"\r\n.\r", b"y" * 1000], ids=["text", "dots", "empty", "nearly", "long"]
+    "line",
+    [b"x" * 76 + b"\r\n", b"..\r\n", b"\r\n", b"\r\n.\r", b"y" * 1000],
+    ids=["text", "dots", "empty", "nearly", "long"],
 )
 def test_cost_grows_with_the_message_only(line: bytes) -> None:
     """Four times the octets take about four times as long, whatever they are; the bound is loose for a busy machine."""

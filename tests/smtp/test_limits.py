@@ -35,7 +35,9 @@ def test_loopback_counts_in_the_total_only(ip: str) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.sampled_from(["192.0.2.1", "192.0.2.2", "::1", "2001:db8::1", "2001:db8::2"]))))
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from(["192.0.2.1", "192.0.2.2", "::1", "2001:db8::1", "2001:db8::2"])))
+)
 def test_whoever_comes_in_goes_out(moves: list[tuple[bool, str]]) -> None:
     """The count is that of a plain list, and ends at nothing."""
     limits = ConnectionLimits(total=6, per_ip=3)

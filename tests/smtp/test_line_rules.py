@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,7 +58,7 @@ def test_lines(data: bytes, lines: list[bytes | LineFault]) -> None:
 def test_cuts_change_nothing(data: bytes, cuts: list[int]) -> None:
     """Whole, cut anywhere, or octet by octet: the same lines."""
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    pieces = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [data[start:end] for start, end in pairwise(edges)]
     assert read_all(pieces, 20) == read_all([data], 20) == read_all(octet_by_octet(data), 20)
 
 

@@ -12,7 +12,7 @@ from appliance.smtp.limits import ConnectionLimits
 from tests.support.smtp_client import SmtpClient
 
 from .conftest import House, Start
-from .loop_clock import LoopClock
+from .loop_clock import LoopClock, until
 
 HELLO = b"Subject: hello\r\n\r\nhello\r\n"
 
@@ -167,12 +167,9 @@ async def test_a_command_has_five_minutes(start: Start) -> None:
         await clock.forward(299)
         await smtp.command("NOOP", 250)
         (session,) = house.server._sessions
-        for _ in range(2):
+        for number in range(2):
             smtp.send(b"N")
-            await smtp.writer.drain()
-            before = len(session._lines._buffer)
-            while len(session._lines._buffer) == before:
-                await asyncio.sleep(0)
+            await until(lambda number=number: len(session._lines._buffer) == number + 1)
             await clock.forward(160)
         await smtp.expect("421 4.4.2")
         assert await smtp.closed()
@@ -182,8 +179,7 @@ async def test_a_handshake_has_half_a_minute(start: Start) -> None:
     house = await start(Listener.SUBMISSIONS)
     clock = LoopClock()
     reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
-    while not house.server.health().connections:
-        await asyncio.sleep(0)
+    await until(lambda: house.server.health().connections == 1)
     await clock.forward(31)
     assert await reader.read() == b""
     writer.close()
@@ -217,6 +213,5 @@ async def test_a_peer_that_resets_leaves_nothing_behind(start: Start) -> None:
             smtp.send(b"x" * 500_000)
             await smtp.writer.drain()
         smtp.abort()
-    while house.server.health().connections:
-        await asyncio.sleep(0)
+    await until(lambda: house.server.health().connections == 0)
     assert house.intake.open_spools == 0

@@ -224,9 +224,7 @@ async def test_pipelined_replies_leave_together(start: Start) -> None:
         assert rest.count(b"\r\n") == 100
 
 
-async def test_a_pipelining_peer_that_never_reads_is_held_back(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_pipelining_peer_that_never_reads_is_held_back(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replies that nobody reads do not pile up without end: the session stops obeying."""
     house = await start()
     full: asyncio.Future[SmtpSession] = asyncio.get_running_loop().create_future()

@@ -153,7 +153,9 @@ async def test_a_failed_handshake_gives_the_place_back(start: Start) -> None:
     house = await start(Listener.SUBMISSIONS)
     for _ in range(5):
         with pytest.raises(ssl.SSLError):
-            await asyncio.open_connection("127.0.0.1", house.port, ssl=ssl.create_default_context())  # does not trust us
+            await asyncio.open_connection(
+                "127.0.0.1", house.port, ssl=ssl.create_default_context()
+            )  # does not trust us
     async with await SmtpClient.greeted(house.port, tls=True) as smtp:
         await smtp.command("NOOP", 250)
         assert house.server.health().connections == 1

@@ -6,7 +6,9 @@ import asyncio
 import base64
 import contextlib
 import re
+import socket
 import ssl
+import struct
 from types import TracebackType
 from typing import Self
 
@@ -52,6 +54,8 @@ class SmtpClient:
 
     def abort(self) -> None:
         """Gone without a word: the connection is reset."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
     def send(self, data: bytes) -> None:
