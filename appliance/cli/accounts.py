@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -127,6 +128,6 @@ def _accounts(ctx: click.Context) -> Iterator[Accounts]:
 
 def _password(from_stdin: bool) -> str:
     if from_stdin:
-        return click.get_text_stream("stdin").readline().rstrip("\n")
+        return sys.stdin.readline().rstrip("\n")
     asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     return asked

@@ -33,7 +33,12 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
             findings.append(certificate.check(where.home, config))
         else:
             findings.append(
-                Finding("configuration", Status.NEEDS_YOU, "The server is not set up.", "Open the wizard, or run merpati init.")
+                Finding(
+                    "configuration",
+                    Status.NEEDS_YOU,
+                    "The server is not set up.",
+                    "Open the wizard, or run merpati init.",
+                )
             )
     with open_store(where) as store:
         findings += [*mail_store.check(store), mail_queue.check(store)]
@@ -44,4 +49,3 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         for each in findings:
             click.echo(f"{_MARKS[each.status]}  {each.what}" + (f" {each.do}" if each.do else ""))
     sys.exit(any(each.status is Status.BROKEN for each in findings))
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 
 import click
 
@@ -29,7 +30,7 @@ def init(
 ) -> None:
     """Set up this server without a browser."""
     where = places(ctx)
-    password = click.get_text_stream("stdin").readline().rstrip("\n") if admin_password_stdin else secrets.token_urlsafe(12)
+    password = sys.stdin.readline().rstrip("\n") if admin_password_stdin else secrets.token_urlsafe(12)
     answers = Answers(
         hostname=hostname,
         domain=domain,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 import msgspec
 
+from ..queue.verbs import Verb, apply_now, find
 from ..store import queue_rows
-from ..store.changes import queue as changes
 from .root import fail, places
 from .running import open_store
 
@@ -36,46 +35,50 @@ def queue_list(ctx: click.Context, as_json: bool) -> None:
         click.echo(f"{message.id}  {message.trace_id}  from <{message.reverse_path}>  {message.subject}")
         for each in recipients:
             when = "held" if each.state is queue_rows.State.HELD else f"next try {_utc(each.next_attempt_at)}"
-            click.echo(f"    to {each.address}: {each.attempts} tries, {when}  {each.last_host} {each.last_reply}".rstrip())
+            click.echo(
+                f"    to {each.address}: {each.attempts} tries, {when}  {each.last_host} {each.last_reply}".rstrip()
+            )
 
 
 @queue.command("flush")
-@click.argument("id", type=int, required=False)
+@click.argument("id", required=False)
 @click.pass_context
-def queue_flush(ctx: click.Context, id: int | None) -> None:
+def queue_flush(ctx: click.Context, id: str | None) -> None:
     """Send everything that waits now, or one message."""
-    _change(ctx, lambda: changes.flush(id), "due now")
+    _apply(ctx, Verb.FLUSH, id, "due now")
 
 
 @queue.command("hold")
-@click.argument("id", type=int)
+@click.argument("id")
 @click.pass_context
-def queue_hold(ctx: click.Context, id: int) -> None:
+def queue_hold(ctx: click.Context, id: str) -> None:
     """Keep a message from being sent."""
-    _change(ctx, lambda: changes.hold(id), "held", id)
+    _apply(ctx, Verb.HOLD, id, "held")
 
 
 @queue.command("release")
-@click.argument("id", type=int)
+@click.argument("id")
 @click.pass_context
-def queue_release(ctx: click.Context, id: int) -> None:
+def queue_release(ctx: click.Context, id: str) -> None:
     """Let a held message go."""
-    _change(ctx, lambda: changes.release(id), "released", id)
+    _apply(ctx, Verb.RELEASE, id, "released")
 
 
 @queue.command("remove")
-@click.argument("id", type=int)
+@click.argument("id")
 @click.pass_context
-def queue_remove(ctx: click.Context, id: int) -> None:
+def queue_remove(ctx: click.Context, id: str) -> None:
     """Delete a message from the queue, unsent."""
-    _change(ctx, lambda: changes.remove(id), "removed", id)
+    _apply(ctx, Verb.REMOVE, id, "removed")
 
 
-def _change(ctx: click.Context, change: Callable[[], Any], done: str, id: int | None = None) -> None:
+def _apply(ctx: click.Context, verb: Verb, id: str | None, done: str) -> None:
+    """id: the number that `queue list` shows, or the trace id."""
     with open_store(places(ctx)) as store:
-        count = store.write_now(change())
-    if id is not None and not count:
-        fail(f"there is no message {id} in the queue for which that makes sense; see `merpati queue list`")
+        message = find(store, id) if id is not None else None
+        if id is not None and message is None:
+            fail(f"there is no message {id} in the queue; see `merpati queue list`")
+        count = apply_now(store, verb, message.id if message else None)
     click.echo(f"{count} recipient{'' if count == 1 else 's'} {done}.")
 
 

@@ -40,10 +40,9 @@ Destination = Local | Remote | Nowhere
 
 def resolve(connection: sqlite3.Connection, domains: Sequence[str], recipient: Address) -> tuple[Destination, ...]:
     """domains: ours, in A-labels. Never empty; several destinations only through an alias."""
-    found: dict[Destination, None] = {}
+    found: list[Destination] = []
     _follow(connection, domains, recipient, recipient, (), found)
-    good = tuple(d for d in found if not isinstance(d, Nowhere))
-    return good or tuple(found)
+    return tuple(d for d in found if not isinstance(d, Nowhere)) or tuple(found)
 
 
 def without_detail(recipient: Address) -> Address | None:
@@ -65,17 +64,17 @@ def _follow(
     recipient: Address,
     asked: Address,
     path: tuple[str, ...],
-    found: dict[Destination, None],
+    found: list[Destination],
 ) -> None:
     if recipient.domain not in domains:
-        found[Remote(recipient)] = None
+        _add(found, Remote(recipient))
         return
     if recipient.key in path or len(path) >= DEEPEST:
-        found[Nowhere(because("alias-loop", address=asked))] = None
+        _add(found, Nowhere(because("alias-loop", address=asked)))
         return
     match _look_up(connection, recipient):
         case Account(id=account_id, address=account):
-            found[Local(account_id, account)] = None
+            _add(found, Local(account_id, account))
         case Alias(targets=targets):
             for target in targets:
                 try:
@@ -84,7 +83,12 @@ def _follow(
                     continue
                 _follow(connection, domains, parsed, asked, (*path, recipient.key), found)
         case None:
-            found[Nowhere(because("no-such-address", address=asked))] = None
+            _add(found, Nowhere(because("no-such-address", address=asked)))
+
+
+def _add(found: list[Destination], destination: Destination) -> None:
+    if destination not in found:
+        found.append(destination)
 
 
 def _look_up(connection: sqlite3.Connection, recipient: Address) -> Account | Alias | None:

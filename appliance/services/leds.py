@@ -5,9 +5,8 @@ from __future__ import annotations
 from ..config import load
 from ..leds.service import main as run
 from ..leds.settings import LedSettings
-from .notify import notify
 from .places import Places
-from .ready import told_ports
+from .ready import tell_ready
 
 
 def main(places: Places) -> None:
@@ -33,4 +32,4 @@ def main(places: Places) -> None:
 
 
 def _ready() -> None:
-    notify(ready=True, **told_ports("leds", {}))
+    tell_ready("leds", {})

@@ -15,7 +15,8 @@ from ..config import Config
 from ..imap.server import ImapServer, ImapSettings
 from ..intake.accept import Intake
 from ..pop3.locks import MaildropLocks
-from ..pop3.server import Pop3Server, Pop3Settings
+from ..pop3.server import Pop3Server
+from ..pop3.session import Pop3Settings
 from ..smtp.limits import ConnectionLimits as SmtpConnectionLimits
 from ..smtp.repeats import RepeatWindow
 from ..smtp.server import SmtpServer
@@ -108,7 +109,14 @@ class Listeners:
 
 def _made_of(config: Config, name: str) -> tuple[object, ...]:
     """When this changes the listener has to be made anew."""
-    return getattr(config.listen, name), config.listen.address, config.hostname, config.domains, config.tls, config.limits
+    return (
+        getattr(config.listen, name),
+        config.listen.address,
+        config.hostname,
+        config.domains,
+        config.tls,
+        config.limits,
+    )
 
 
 def factories_for(config: Config, parts: Parts) -> dict[str, Callable[[], Server]]:

@@ -20,16 +20,16 @@ from ..intake.accept import Intake, IntakeSettings
 from ..mail.address import parse_domain
 from ..mail.content import Content
 from ..queue.runner import QueueRunner
+from ..queue.verbs import Verb, change_for
 from ..setup.records import certificate_files
 from ..status.board import Board
 from ..status.bus import Bus
-from ..status.events import ListenerChanged, Phase, PhaseChanged, QueueChanged, StorageMeasured
+from ..status.events import Phase, PhaseChanged, QueueChanged, StorageMeasured
 from ..status.log_lines import LogListener
 from ..status.problems import found
 from ..status.socket import StatusServer, VerbRefused
 from ..status.trace import TraceWriter
 from ..store import queue_rows
-from ..store.changes import queue as queue_changes
 from ..store.interface import Store
 from ..tls.contexts import ServerContext
 from ..transport.sign import load_keys, sign
@@ -37,7 +37,7 @@ from .listeners import Listeners, Parts
 from .notify import notify, watchdog_every_s
 from .outbound import make_runner
 from .places import Places
-from .ready import told_ports
+from .ready import tell_ready
 
 log = logging.getLogger("merpati.mail")
 
@@ -109,7 +109,7 @@ class MailService:
             config = load(self._places.config)
             if not config.is_set_up:
                 self._bus.publish(PhaseChanged(at=time.time(), phase=Phase.UNCLAIMED))
-                notify(ready=True, **told_ports("mail", {}))
+                tell_ready("mail", {})
                 return
             before, self._config = self._config, config
             self._bus.publish(PhaseChanged(at=time.time(), phase=Phase.STARTING))
@@ -129,7 +129,7 @@ class MailService:
                 ),
             )
             self._bus.publish(PhaseChanged(at=time.time(), phase=Phase.RUNNING))
-            notify(ready=True, **told_ports("mail", ports))
+            tell_ready("mail", ports)
 
     def _take_in(self, config: Config) -> tuple[Intake, Accounts]:
         """Intake and accounts live as long as the process; what the configuration says of them is renewed."""
@@ -172,9 +172,7 @@ class MailService:
 
     def _measure(self) -> None:
         free, total, reserve = self._store.room()
-        self._bus.publish(
-            StorageMeasured(at=time.time(), free_octets=free, total_octets=total, reserve_octets=reserve)
-        )
+        self._bus.publish(StorageMeasured(at=time.time(), free_octets=free, total_octets=total, reserve_octets=reserve))
         if self._store.failure is not None:
             self._bus.publish(found("storage-failed", time.time(), what=self._store.failure))
 
@@ -198,17 +196,10 @@ class MailService:
         message_id = question.get("id")
         if message_id is not None and not isinstance(message_id, int):
             raise VerbRefused("the id of a queued message is a number")
-        match question.get("action"), message_id:
-            case "flush", _:
-                change = queue_changes.flush(message_id)
-            case "hold", int():
-                change = queue_changes.hold(message_id)
-            case "release", int():
-                change = queue_changes.release(message_id)
-            case "remove", int():
-                change = queue_changes.remove(message_id)
-            case _:
-                raise VerbRefused("the queue knows flush, and hold, release and remove with an id")
+        try:
+            change = change_for(Verb(str(question.get("action"))), message_id)
+        except ValueError as fault:
+            raise VerbRefused(str(fault)) from None
         return {"recipients": await self._store.write(change)}
 
     async def _trace_asked(self, _: Mapping[str, Any]) -> None:

@@ -114,7 +114,9 @@ class Supervisor:
             child.process = None
             child.ready = False
             child.wait_s = (
-                RESTART_AFTER_S if now - child.started_at > STEADY_AFTER_S else min(RESTART_AFTER_MOST_S, child.wait_s * 2)
+                RESTART_AFTER_S
+                if now - child.started_at > STEADY_AFTER_S
+                else min(RESTART_AFTER_MOST_S, child.wait_s * 2)
             )
             child.restart_at = now + child.wait_s
 

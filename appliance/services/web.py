@@ -18,7 +18,7 @@ from ..status.socket import StatusClient
 from ..store.interface import Store
 from .notify import notify
 from .places import Places
-from .ready import told_ports
+from .ready import tell_ready
 from .sockets import inherited
 
 THREADS = 8  # one for each event stream of an open dashboard, and some for pages
@@ -46,7 +46,7 @@ def main(places: Places) -> None:
         )
         listener = inherited().get("web") or _listen(config.listen)
         if listener is None:
-            notify(ready=True, **told_ports("web", {}))
+            tell_ready("web", {})
             ended.wait()
             return
         host, port = listener.getsockname()[:2]
@@ -58,7 +58,7 @@ def main(places: Places) -> None:
         print(f"Merpati's page: http://{shown}:{port}/", flush=True)
         if not config.is_set_up:
             print(f"It is not set up yet. The claim code: {app.extensions['merpati'].claim.ensure()}", flush=True)
-        notify(ready=True, **told_ports("web", {"web": port}))
+        tell_ready("web", {"web": port})
         ended.wait()
         notify(stopping=True)
         server.close()

@@ -31,7 +31,7 @@ BACKLOG = 128
 
 
 @dataclass(slots=True, frozen=True)
-class ServerHealth:
+class ServerState:
     """port: None while it does not listen; storing: messages between their last octet and their reply."""
 
     listening: bool
@@ -106,8 +106,11 @@ class SmtpServer(Generic[Finished]):
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    def health(self) -> ServerHealth:
-        return ServerHealth(self._server is not None, self._port, len(self._sessions), len(self._handler.storing))
+    def health(self) -> str | None:
+        return None if self._server is not None else f"{self._listener} is closed"
+
+    def state(self) -> ServerState:
+        return ServerState(self._server is not None, self._port, len(self._sessions), len(self._handler.storing))
 
     def _session(self, loop: asyncio.AbstractEventLoop) -> SmtpSession:
         return SmtpSession(

@@ -172,6 +172,7 @@ def to_stderr(level: int = logging.INFO, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's; what it says we say ourselves
 
 
 def _is_journal(stream: TextIO) -> bool:

@@ -158,7 +158,7 @@ async def test_trap_06_no_timer_runs_while_we_store(start: Start) -> None:
         await smtp.command("DATA", 354)
         smtp.send(HELLO + b".\r\n")
         await house.intake.storing.wait()
-        assert house.server.health().storing == 1
+        assert house.server.state().storing == 1
         await clock.forward(3600)
         house.intake.go_on.set()
         await smtp.expect(250)

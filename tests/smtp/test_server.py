@@ -19,12 +19,12 @@ HELLO = b"Subject: hello\r\n\r\nhello\r\n"
 
 async def test_start_gives_the_port_and_health_tells_it(start: Start) -> None:
     house = await start()
-    health = house.server.health()
+    health = house.server.state()
     assert (health.listening, health.port, health.connections, health.storing) == (True, house.port, 0, 0)
     async with await SmtpClient.greeted(house.port):
-        assert house.server.health().connections == 1
+        assert house.server.state().connections == 1
     await house.server.stop()
-    health = house.server.health()
+    health = house.server.state()
     assert (health.listening, health.port, health.connections) == (False, None, 0)
     with pytest.raises(ConnectionRefusedError):
         await SmtpClient.connect(house.port)
@@ -60,7 +60,7 @@ async def test_a_port_that_is_taken() -> None:
             bus=other.bus,
         )
         await server.start("127.0.0.1", house.port)
-    assert not server.health().listening
+    assert not server.state().listening
     await house.server.stop()
 
 
@@ -134,7 +134,7 @@ async def test_stop_lets_a_message_end(start: Start) -> None:
         smtp.send(b"half")
         stopping = asyncio.ensure_future(house.server.stop())
         await asyncio.sleep(0)
-        assert not house.server.health().listening
+        assert not house.server.state().listening
         smtp.send(b"\r\nother half\r\n.\r\n")
         await smtp.expect(250)
         await smtp.expect("421 4.3.2")
@@ -179,7 +179,7 @@ async def test_a_handshake_has_half_a_minute(start: Start) -> None:
     house = await start(Listener.SUBMISSIONS)
     clock = LoopClock()
     reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
-    await until(lambda: house.server.health().connections == 1)
+    await until(lambda: house.server.state().connections == 1)
     await clock.forward(31)
     assert await reader.read() == b""
     writer.close()
@@ -213,5 +213,5 @@ async def test_a_peer_that_resets_leaves_nothing_behind(start: Start) -> None:
             smtp.send(b"x" * 500_000)
             await smtp.writer.drain()
         smtp.abort()
-    await until(lambda: house.server.health().connections == 0)
+    await until(lambda: house.server.state().connections == 0)
     assert house.intake.open_spools == 0

@@ -158,7 +158,7 @@ async def test_a_failed_handshake_gives_the_place_back(start: Start) -> None:
             )  # does not trust us
     async with await SmtpClient.greeted(house.port, tls=True) as smtp:
         await smtp.command("NOOP", 250)
-        assert house.server.health().connections == 1
+        assert house.server.state().connections == 1
 
 
 async def test_large_messages_over_tls(start: Start) -> None:
