@@ -1,0 +1,393 @@
+"""A strict IMAP client: it knows what the RFC forbids a server to send, and fails on it.
+
+It keeps its own idea of the selected mailbox and holds the server to it: sequence numbers exist, EXISTS never shrinks, a
+message keeps its UID, UIDs grow, EXPUNGE comes only where it may (RFC 3501 7.4.1), a flag is one that FLAGS named, every
+command is answered, and nothing comes between commands but what RFC 3501 7 lets come at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import ssl
+from dataclasses import dataclass, field
+
+from . import imap_responses as grammar
+from .imap_responses import SYSTEM_FLAGS, Fetched, Reader, Status, Text, Violation
+
+PATIENCE_S = 20.0
+
+
+@dataclass
+class Answer:
+    """The tagged response and what came before it."""
+
+    done: Status
+    statuses: list[Status] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    fetched: list[Fetched] = field(default_factory=list)
+    expunged: list[int] = field(default_factory=list)
+    exists: list[int] = field(default_factory=list)
+    searched: list[int] | None = None
+    esearch: dict[str, object] | None = None
+    listed: list[tuple[frozenset[bytes], bytes]] = field(default_factory=list)
+    status_items: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return self.done.status == "OK"
+
+    def code(self, name: str) -> str | None:
+        """The argument of a response code, tagged or not."""
+        for each in (self.done, *self.statuses):
+            if each.code == name:
+                return each.argument or ""
+        return None
+
+    def item(self, name: str, number: int | None = None) -> object:
+        """The only such item fetched, or that of one message."""
+        found = [each.items[name] for each in self.fetched if name in each.items and number in (None, each.number)]
+        assert len(found) == 1, (name, self.fetched)
+        return found[0]
+
+
+@dataclass
+class Mailbox:
+    """uids: by place, None where not known yet."""
+
+    uids: list[int | None] = field(default_factory=list)
+    flags: frozenset[bytes] = frozenset()
+    known: bool = False  # EXISTS has come
+
+
+class ImapClient:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._tags = 0
+        self._running: bytes | None = None  # the verb of the command in progress
+        self._by_uid = False
+        self.mailbox: Mailbox | None = None
+        self.greeting: Status
+        self.capabilities: tuple[str, ...] = ()
+        self.between: list[bytes] = []  # lines that came while no command ran
+
+    @classmethod
+    async def connect(cls, port: int, *, tls: ssl.SSLContext | None = None) -> ImapClient:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=tls, server_hostname="localhost" if tls else None, limit=2**27
+        )
+        client = cls(reader, writer)
+        line = await client._response()
+        if not line.startswith(b"* "):
+            raise Violation(f"no greeting: {line!r}")
+        client.greeting = grammar.status(Reader(line[2:]))
+        client._note_code(client.greeting)
+        return client
+
+    @classmethod
+    async def signed_in(cls, port: int, username: str, password: str) -> ImapClient:
+        client = await cls.connect(port)
+        answer = await client.command(f'LOGIN "{username}" "{password}"')
+        assert answer.ok, answer
+        return client
+
+    async def close(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            await self._writer.wait_closed()
+
+    # commands
+
+    async def command(self, text: str | bytes, *literals: bytes, non_sync: bool = False) -> Answer:
+        """`text` has `{}` where the literals go. With non_sync they are sent unasked."""
+        tag = await self.send(text, *literals, non_sync=non_sync)
+        return await self.answer(tag)
+
+    async def ok(self, text: str | bytes, *literals: bytes) -> Answer:
+        answer = await self.command(text, *literals)
+        assert answer.ok, (text, answer)
+        return answer
+
+    async def send(self, text: str | bytes, *literals: bytes, non_sync: bool = False) -> bytes:
+        """Returns the tag. What the server says to a synchronizing literal has to be `+`, or ends the command."""
+        self._tags += 1
+        tag = b"t%d" % self._tags
+        octets = text.encode() if isinstance(text, str) else text
+        words = octets.upper().split(b" ")
+        self._by_uid = words[0] == b"UID"
+        self._running = words[1] if self._by_uid else words[0]
+        pieces = octets.split(b"{}")
+        assert len(pieces) == len(literals) + 1
+        self._writer.write(tag + b" " + pieces[0])
+        for literal, piece in zip(literals, pieces[1:], strict=True):
+            self._writer.write(b"{%d%s}\r\n" % (len(literal), b"+" if non_sync else b""))
+            if not non_sync:
+                await self._writer.drain()
+                line = await self._response()
+                if line.startswith(tag):
+                    self._pending = line
+                    return tag
+                if not line.startswith(b"+ "):
+                    raise Violation(f"a continuation expected: {line!r}")
+            self._writer.write(literal + piece)
+        self._writer.write(b"\r\n")
+        await self._writer.drain()
+        return tag
+
+    _pending: bytes | None = None
+
+    async def write(self, octets: bytes) -> None:
+        self._writer.write(octets)
+        await self._writer.drain()
+
+    async def answer(self, tag: bytes) -> Answer:
+        answer = Answer(Status("", None, None, ""))
+        while True:
+            line = self._pending if self._pending is not None else await self._response()
+            self._pending = None
+            if line.startswith(tag + b" "):
+                answer.done = grammar.status(Reader(line[len(tag) + 1 :]))
+                self._note_code(answer.done)
+                self._after(answer.done)
+                self._running = None
+                return answer
+            if line.startswith(b"+ "):
+                raise Violation(f"a continuation that nobody waits for: {line!r}")
+            self._untagged(line, answer)
+
+    async def idle(self) -> bytes:
+        """Begins to idle; returns the tag for `done`."""
+        tag = await self.send("IDLE")
+        line = await self._response()
+        if not line.startswith(b"+ "):
+            raise Violation(f"a continuation expected: {line!r}")
+        return tag
+
+    async def news(self) -> Answer:
+        """The next untagged response, while idle."""
+        answer = Answer(Status("", None, None, ""))
+        self._untagged(await self._response(), answer)
+        return answer
+
+    async def done(self, tag: bytes) -> Answer:
+        await self.write(b"DONE\r\n")
+        return await self.answer(tag)
+
+    async def start_tls(self, context: ssl.SSLContext) -> Answer:
+        answer = await self.command("STARTTLS")
+        if answer.ok:
+            await self._writer.start_tls(context, server_hostname="localhost")
+        return answer
+
+    async def ended(self) -> bytes:
+        """What still comes until the server hangs up."""
+        async with asyncio.timeout(PATIENCE_S):
+            return await self._reader.read()
+
+    # what comes
+
+    async def line(self) -> bytes:
+        return await self._response()
+
+    async def _response(self) -> bytes:
+        """One response with its literals, without the final CRLF."""
+        octets = b""
+        while True:
+            async with asyncio.timeout(PATIENCE_S):
+                line = await self._reader.readuntil(b"\r\n")
+            if b"\n" in line[:-2] or b"\0" in line:
+                raise Violation(f"a bare LF or a NUL in a line: {line!r}")
+            octets += line
+            literal = re.search(rb"\{(\d+)\}\r\n\Z", line)
+            if literal is None:
+                return octets[:-2]
+            async with asyncio.timeout(PATIENCE_S):
+                octets += await self._reader.readexactly(int(literal.group(1)))
+
+    def _untagged(self, line: bytes, answer: Answer) -> None:
+        if not line.startswith(b"* "):
+            raise Violation(f"a response that is neither tagged nor untagged: {line!r}")
+        answer.lines.append(line)
+        reader = Reader(line[2:])
+        numbered = re.match(rb"(\d+) ([A-Z]+)", reader.octets)
+        if numbered is not None:
+            reader.at = numbered.end()
+            self._numbered(int(numbered.group(1)), numbered.group(2), reader, answer)
+            return
+        word = re.match(rb"[A-Z]+", reader.octets)
+        if word is None:
+            raise reader.fail("a response expected")
+        name = word.group()
+        if name in (b"OK", b"NO", b"BAD", b"BYE"):
+            status = grammar.status(reader)
+            self._note_code(status)
+            answer.statuses.append(status)
+            return
+        reader.at = word.end()
+        match name:
+            case b"CAPABILITY":
+                self._set_capabilities(reader.octets[reader.at :].decode())
+            case b"FLAGS":
+                reader.need(b" ")
+                flags = reader.flags()
+                if not flags >= SYSTEM_FLAGS or b"\\Recent" in flags:
+                    raise reader.fail("FLAGS names the system flags, and not \\Recent")
+                self._mailbox_for_select().flags = flags
+                reader.end()
+            case b"LIST" | b"LSUB":
+                self._listed(name, reader, answer)
+            case b"STATUS":
+                self._status(reader, answer)
+            case b"SEARCH":
+                self._need_running(b"SEARCH", reader)
+                if answer.searched is not None:
+                    raise reader.fail("a second SEARCH")
+                answer.searched = []
+                while reader.at < len(reader.octets):
+                    reader.need(b" ")
+                    answer.searched.append(reader.number())
+            case b"ESEARCH":
+                self._esearch(reader, answer)
+            case b"ENABLED" | b"ID" | b"NAMESPACE":
+                self._need_running(b"ENABLE" if name == b"ENABLED" else name, reader)
+            case _:
+                raise reader.fail("there is no such response")
+
+    def _need_running(self, verb: bytes, reader: Reader) -> None:
+        if self._running != verb:
+            raise reader.fail(f"that answers {verb!r}, which is not running")
+
+    def _numbered(self, number: int, word: bytes, reader: Reader, answer: Answer) -> None:
+        mailbox = self._mailbox_for_select()
+        match word:
+            case b"EXISTS":
+                reader.end()
+                if number < len(mailbox.uids):
+                    raise reader.fail("EXISTS shrinks without EXPUNGE")
+                mailbox.uids += [None] * (number - len(mailbox.uids))
+                mailbox.known = True
+                answer.exists.append(number)
+            case b"RECENT":
+                reader.end()
+                if number > len(mailbox.uids):
+                    raise reader.fail("more are recent than there are")
+            case b"EXPUNGE":
+                reader.end()
+                if self._running is None:
+                    raise reader.fail("EXPUNGE while no command is in progress")
+                if self._running in (b"FETCH", b"STORE", b"SEARCH") and not self._by_uid:
+                    raise reader.fail("EXPUNGE in answer to FETCH, STORE or SEARCH")
+                self._check_number(number, reader)
+                del mailbox.uids[number - 1]
+                answer.expunged.append(number)
+            case b"FETCH":
+                self._check_number(number, reader)
+                reader.need(b" ")
+                fetched = grammar.fetched(number, reader)
+                self._check_fetched(fetched, reader)
+                answer.fetched.append(fetched)
+            case _:
+                raise reader.fail("there is no such response")
+
+    def _mailbox_for_select(self) -> Mailbox:
+        if self._running in (b"SELECT", b"EXAMINE"):
+            if self.mailbox is None or self._selecting is not self.mailbox:
+                self.mailbox = self._selecting = Mailbox()
+            return self.mailbox
+        if self.mailbox is None:
+            raise Violation("a response about a mailbox while none is selected")
+        return self.mailbox
+
+    _selecting: Mailbox | None = None
+
+    def _after(self, done: Status) -> None:
+        verb = self._running
+        if verb in (b"SELECT", b"EXAMINE"):
+            if done.status == "OK":
+                if self.mailbox is None or not self.mailbox.known:
+                    raise Violation("a mailbox was selected without EXISTS")
+                if (done.code == "READ-ONLY") != (verb == b"EXAMINE"):
+                    raise Violation(f"{verb!r} ends with {done.code}")
+            else:
+                self.mailbox = None
+            self._selecting = None
+        elif verb in (b"CLOSE", b"UNSELECT") and done.status == "OK":
+            self.mailbox = None
+
+    def _check_number(self, number: int, reader: Reader) -> None:
+        if self.mailbox is None or not 1 <= number <= len(self.mailbox.uids):
+            raise reader.fail("there is no message of that number")
+
+    def _check_fetched(self, fetched: Fetched, reader: Reader) -> None:
+        assert self.mailbox is not None
+        uid = fetched.items.get("UID")
+        if self._by_uid and self._running in (b"FETCH", b"STORE") and uid is None:
+            raise reader.fail("UID is missing (RFC 3501 6.4.8)")
+        if isinstance(uid, int):
+            place = fetched.number - 1
+            known = self.mailbox.uids[place]
+            if known not in (None, uid):
+                raise reader.fail(f"message {fetched.number} had UID {known}")
+            before = [each for each in self.mailbox.uids[:place] if each is not None]
+            after = [each for each in self.mailbox.uids[place + 1 :] if each is not None]
+            if (before and before[-1] >= uid) or (after and after[0] <= uid):
+                raise reader.fail("UIDs do not grow")
+            self.mailbox.uids[place] = uid
+        flags = fetched.items.get("FLAGS")
+        if isinstance(flags, frozenset) and not flags <= self.mailbox.flags | {b"\\Recent"}:
+            raise reader.fail("a flag that FLAGS did not name")
+
+    def _listed(self, name: bytes, reader: Reader, answer: Answer) -> None:
+        self._need_running(name, reader)
+        reader.need(b" ")
+        attributes = reader.flags()
+        if {b"\\HasChildren", b"\\HasNoChildren"} <= attributes:
+            raise reader.fail("both with and without children")
+        reader.need(b' "/" ')
+        answer.listed.append((attributes, reader.astring()))
+        reader.end()
+
+    def _status(self, reader: Reader, answer: Answer) -> None:
+        self._need_running(b"STATUS", reader)
+        reader.need(b" ")
+        reader.astring()
+        reader.need(b" (")
+        while not reader.take(b")"):
+            if answer.status_items:
+                reader.need(b" ")
+            name = reader.atom().decode()
+            reader.need(b" ")
+            answer.status_items[name] = reader.number()
+        reader.end()
+
+    def _esearch(self, reader: Reader, answer: Answer) -> None:
+        self._need_running(b"SEARCH", reader)
+        reader.need(b" (TAG ")
+        if reader.string() != b"t%d" % self._tags:
+            raise reader.fail("the tag of another command")
+        reader.need(b")")
+        if reader.take(b" UID") != self._by_uid:
+            raise reader.fail("UID or not UID")
+        answer.esearch = {}
+        while reader.at < len(reader.octets):
+            reader.need(b" ")
+            name = reader.atom().decode()
+            reader.need(b" ")
+            value = reader.match(re.compile(rb"[0-9:,]+"), "numbers").group()
+            answer.esearch[name] = grammar.number_set(value) if name == "ALL" else int(value)
+
+    def _note_code(self, status: Status) -> None:
+        if status.code == "CAPABILITY" and status.argument:
+            self._set_capabilities(status.argument)
+
+    def _set_capabilities(self, text: str) -> None:
+        self.capabilities = tuple(text.split())
+        if "IMAP4rev1" not in self.capabilities:
+            raise Violation("IMAP4rev1 is missing")
+        if len(set(self.capabilities)) != len(self.capabilities):
+            raise Violation("a capability stands twice")
+
+
+__all__ = ["Answer", "ImapClient", "Text", "Violation"]
