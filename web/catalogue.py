@@ -7,6 +7,8 @@ problems and records. A test checks that the .mo files are what the .po files sa
 from __future__ import annotations
 
 import io
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +22,18 @@ ROOT = WEB.parent
 TRANSLATIONS = WEB / "translations"
 LOCALES = ("en", "id")
 
-# Calls whose arguments people read: the owner's sentence of a wording, a problem and its remedy, a record's reason.
+# Calls whose arguments people read: the owner's sentence of a wording, a problem and its remedy.
 KEYWORDS: dict[str, Any] = {
     **DEFAULT_KEYWORDS,
     "N_": None,
     "Wording": (2,),
     "Words": (1, 2),
-    "DnsRecord": (3, 4),
     "AddressFault": None,
 }
 WORDED = (
     "mail/reason.py",
     "mail/address.py",
     "status/problems.py",
-    "setup/records.py",
-    "setup/set_up.py",
 )
 
 
@@ -76,26 +75,45 @@ def read(locale: str) -> Catalog:
         return read_po(file, locale=locale)
 
 
+def write(catalog: Catalog, path: Path) -> None:
+    """The .po file and beside it the .mo file; the same catalogue always gives the same octets."""
+    catalog.header_comment = "# What people read in Merpati's pages. `python -m web.catalogue` gathers and compiles it."
+    catalog.project, catalog.version, catalog.fuzzy = "merpati", "1", False
+    catalog.msgid_bugs_address = catalog.last_translator = catalog.language_team = ""
+    catalog.creation_date = catalog.revision_date = datetime(2000, 1, 1, tzinfo=UTC)  # the history is in the repository
+    path.parent.mkdir(parents=True, exist_ok=True)
+    out = io.BytesIO()
+    write_po(out, catalog, ignore_obsolete=True, width=120, include_lineno=False)
+    path.write_bytes(re.sub(rb'"Generated-By: .*\n', b"", out.getvalue()))  # changes with each version of Babel
+    path.with_suffix(".mo").write_bytes(compiled(catalog))
+
+
 def compiled(catalog: Catalog) -> bytes:
     out = io.BytesIO()
     write_mo(out, catalog)
     return out.getvalue()
 
 
+def missing(catalog: Catalog) -> list[str]:
+    """What nobody has translated yet."""
+    found = []
+    for message in catalog:
+        forms = message.string if isinstance(message.string, (tuple, list)) else (message.string,)
+        if message.id and not all(forms):
+            found.append(message.id if isinstance(message.id, str) else message.id[0])
+    return found
+
+
 def main() -> None:
     new = gathered()
     for locale in LOCALES:
         path = po_path(locale)
-        path.parent.mkdir(parents=True, exist_ok=True)
         catalog = read(locale) if path.exists() else Catalog(locale=locale)
         catalog.update(new, no_fuzzy_matching=True)
         catalog.obsolete.clear()
-        with open(path, "wb") as file:
-            write_po(file, catalog, omit_header=False, ignore_obsolete=True, width=120, include_lineno=False)
-        path.with_suffix(".mo").write_bytes(compiled(catalog))
-        missing = [m.id for m in catalog if m.id and not m.string]
+        write(catalog, path)
         if locale != "en":
-            print(f"{locale}: {len(catalog)} sentences, {len(missing)} of them not translated yet")
+            print(f"{locale}: {len(catalog)} sentences, {len(missing(catalog))} of them not translated yet")
 
 
 if __name__ == "__main__":

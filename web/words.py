@@ -22,6 +22,7 @@ from appliance.status.snapshot import Problem
 
 LANGUAGES = {"en": "English", "id": "Bahasa Indonesia"}
 LANGUAGE_COOKIE = "language"
+LONGEST_SENTENCE = 2000  # characters; what other servers said may be in it, and matching takes its time
 
 
 def set_up_words(app: Flask) -> None:
@@ -72,6 +73,8 @@ def say_sentence(sentence: str) -> str:
     locale = get_locale()
     if locale is None or locale.language == "en":
         return sentence
+    if len(sentence) > LONGEST_SENTENCE:
+        return sentence
     for pattern, wording in _patterns():
         found = pattern.fullmatch(sentence)
         if found:
@@ -95,7 +98,7 @@ def _patterns() -> list[tuple[re.Pattern[str], str]]:
                 if i % 2 == 0:
                     pattern += re.escape(piece)
                 else:
-                    pattern += f"(?P={piece})" if piece in seen else f"(?P<{piece}>.*)"
+                    pattern += f"(?P={piece})" if piece in seen else f"(?P<{piece}>.*?)"
                     seen.add(piece)
             patterns.append((fixed, re.compile(pattern, re.DOTALL), sentence))
     return [(pattern, sentence) for _, pattern, sentence in sorted(patterns, key=lambda p: -p[0])]
@@ -103,10 +106,9 @@ def _patterns() -> list[tuple[re.Pattern[str], str]]:
 
 def coded(sentence: str) -> Markup:
     """A sentence with its `commands` set apart; all else in it escaped."""
-    pieces = sentence.split("`")
+    pieces = re.split(r"`([^`]+)`", sentence)
     return Markup("").join(
-        Markup("<code>{}</code>").format(piece) if i % 2 and i < len(pieces) - 1 else escape(piece)
-        for i, piece in enumerate(pieces)
+        Markup("<code>{}</code>").format(piece) if i % 2 else escape(piece) for i, piece in enumerate(pieces)
     )
 
 

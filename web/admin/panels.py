@@ -119,6 +119,17 @@ RHYTHM_NAMES = {
 }
 
 
+# The reasons that setup/records.py gives, for the catalogue.
+RECORD_REASONS = (
+    N_("Tells the world where this server is. AAAA does it for IPv6."),
+    N_("Tells other servers where to bring your mail."),
+    N_("Says which servers may send mail of this domain (SPF)."),
+    N_("Lets others check the signature on your mail (DKIM)."),
+    N_("Says what others should do with mail that only pretends to be yours (DMARC)."),
+    N_("your public IPv4 address"),
+)
+
+
 @dataclass(slots=True, frozen=True)
 class Waiting:
     """One recipient of a queued message. why: in plain words; reply: the other server's own."""

@@ -28,6 +28,28 @@ webmail = Blueprint("webmail", __name__, url_prefix="/mail")
 TRASH = "\\Trash"
 
 
+def N_(name: str) -> str:
+    """Marks a name for the catalogue."""
+    return name
+
+
+# The mailboxes that every account is given, by what they are for (RFC 6154): the page calls them in its own language.
+CALLED = {
+    "\\Archive": N_("Archive"),
+    "\\Drafts": N_("Drafts"),
+    "\\Junk": N_("Junk"),
+    "\\Sent": N_("Sent"),
+    "\\Trash": N_("Trash"),
+}
+
+
+def called(mailbox: Mailbox) -> str:
+    if mailbox.name == INBOX:
+        return str(_("Inbox"))
+    plain = CALLED.get(mailbox.special_use or "")
+    return str(_(plain)) if plain == mailbox.name else mailbox.name
+
+
 def _who() -> Ticket:
     """Whose mailbox this is. `_only_signed_in` has seen to it that there is somebody."""
     ticket = signed_in(Role.MAILBOX)
@@ -111,7 +133,7 @@ def trash(mailbox_id: int, uid: int) -> ResponseReturnValue:
         flash(_("The message is deleted for good."))
     else:
         site().store.write_now(message_changes.move(this.id, [uid], bin_.id))
-        flash(_("The message is in %(mailbox)s now.", mailbox=bin_.name))
+        flash(_("The message is in %(mailbox)s now.", mailbox=called(bin_)))
     return redirect(url_for(".mailbox", mailbox_id=this.id))
 
 
@@ -141,7 +163,11 @@ def _message(mailbox: Mailbox, uid: int) -> tuple[messages.MessageRow, Content]:
 def _around() -> dict[str, object]:
     who = _who()
     everything = site().store.read_now(lambda connection: list_mailboxes(connection, who.account_id))
-    return {"mailboxes": sorted(everything, key=lambda each: (each.name != INBOX, each.name)), "address": who.address}
+    return {
+        "mailboxes": sorted(everything, key=lambda each: (each.name != INBOX, each.name)),
+        "address": who.address,
+        "called": called,
+    }
 
 
 def _download(pieces: Iterable[bytes], name: str) -> Response:

@@ -19,6 +19,12 @@ LONGEST_NAME = 100
 OUTBOUND = ("direct", "smarthost", "off")
 TLS_PORTS = {"implicit": 465, "starttls": 587, "none": 25}
 
+
+def N_(sentence: str) -> str:
+    """Marks a sentence for the catalogue."""
+    return sentence
+
+
 Form = Mapping[str, str]
 Faults = dict[str, Reason]
 
@@ -170,7 +176,7 @@ def _domain(text: str) -> tuple[str, Reason | None]:
     except AddressFault as fault:
         return "", because("not-a-domain", domain=text, why=fault)
     if "." not in domain or domain.startswith("["):
-        return "", because("not-a-domain", domain=text, why="it needs a dot, as in example.org")
+        return "", because("not-a-domain", domain=text, why=N_("it needs a dot, as in example.org"))
     return domain, None
 
 
