@@ -10,6 +10,7 @@ RFC 2045 5 and 6, RFC 2183, RFC 3282.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from .addresses import unquote
 
@@ -63,10 +64,11 @@ def parameter(parameters: Parameters, name: bytes) -> bytes:
 def _parameters(text: bytes) -> Parameters:
     if not text:
         return ()
-    kept = [
-        (name.lower(), unquote(quoted) if quoted else _plain(plain)) for name, quoted, plain in _PARAMETER.findall(text)
-    ]
-    return tuple(kept[:PARAMETERS_MOST])
+    kept: list[tuple[bytes, bytes]] = []
+    for found in islice(_PARAMETER.finditer(text), PARAMETERS_MOST):
+        name, quoted, plain = found.groups()
+        kept.append((name.lower(), unquote(quoted) if quoted else _plain(plain or b"")))
+    return tuple(kept)
 
 
 def _plain(value: bytes) -> bytes:
