@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,12 +111,12 @@ class House:
         self.servers: list[Pop3Server] = []
         self._clients: list[Client] = []
 
-    async def start(self, *, implicit_tls: bool = False, **settings: object) -> int:
+    async def start(self, *, implicit_tls: bool = False, **settings: Any) -> int:
         async def sleep(wait_s: float) -> None:
             self.slept_s.append(wait_s)
 
         server = Pop3Server(
-            Pop3Settings(**{"hostname": "mx.example.org", **settings}),  # type: ignore[arg-type]
+            Pop3Settings(**{"hostname": "mx.example.org", **settings}),
             self.store,
             self.accounts,
             locks=self.locks,
@@ -138,7 +139,7 @@ class House:
             assert await client.line() == "+OK mx.example.org Merpati POP3 is ready"
         return client
 
-    async def client(self, **settings: object) -> Client:
+    async def client(self, **settings: Any) -> Client:
         return await self.connect(await self.start(**settings))
 
     def put(self, *messages: bytes) -> list[int]:
@@ -178,5 +179,3 @@ async def house(store: Store) -> AsyncIterator[House]:
     finally:
         await house.close()
         accounts.close()
-
-

@@ -77,7 +77,10 @@ def test_fault(line: bytes) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=40) | st.builds(lambda verb, rest: verb[:4] + b" " + rest, st.sampled_from(list(COMMANDS)), st.binary(max_size=20)))
+@given(
+    st.binary(max_size=40)
+    | st.builds(lambda verb, rest: verb[:4] + b" " + rest, st.sampled_from(list(COMMANDS)), st.binary(max_size=20))
+)
 def test_any_line_is_a_command_or_a_fault(line: bytes) -> None:
     try:
         found = command(line)

@@ -193,7 +193,9 @@ class TestSigningIn:
         driver = Driver().feed(b"USER bob\r\nPASS  right \r\n")
         assert [event.credentials.password for event in driver.events if isinstance(event, SignIn)] == [" right "]
 
-    @pytest.mark.parametrize("line", ["USER bob", "PASS right", "AUTH", "AUTH PLAIN", "AUTH PLAIN " + sasl_plain("right").decode()])
+    @pytest.mark.parametrize(
+        "line", ["USER bob", "PASS right", "AUTH", "AUTH PLAIN", "AUTH PLAIN " + sasl_plain("right").decode()]
+    )
     def test_no_password_where_it_could_be_overheard(self, line: str) -> None:
         assert Driver(NO_PASSWORDS).ask(line) == ["-ERR Sign in over TLS only"]
 
@@ -206,6 +208,15 @@ class TestSigningIn:
             assert machine.next_event() is None
             refused = machine.sign_in_refused(because("maildrop-in-use"), Code.IN_USE)
             assert refused.octets.startswith(b"-ERR [IN-USE] ")
+
+
+CAPABILITIES = {
+    "plain": (PLAIN, False, {"USER", "SASL PLAIN", "STLS"}),
+    "no passwords": (NO_PASSWORDS, False, {"STLS"}),
+    "secure": (SECURE, False, {"USER", "SASL PLAIN"}),
+    "signed in": (PLAIN, True, {"USER", "SASL PLAIN"}),
+    "no certificate": (Situation("mx", False, False, True), False, {"USER", "SASL PLAIN"}),
+}
 
 
 class TestTls:
@@ -228,44 +239,37 @@ class TestTls:
     def test_not_where_there_is_no_certificate(self) -> None:
         assert Driver(Situation("mx", False, False, True)).ask("STLS") == ["-ERR TLS is not available now"]
 
-    CAPABILITIES = {
-        "plain": (PLAIN, False, {"USER", "SASL PLAIN", "STLS"}),
-        "no passwords": (NO_PASSWORDS, False, {"STLS"}),
-        "secure": (SECURE, False, {"USER", "SASL PLAIN"}),
-        "signed in": (PLAIN, True, {"USER", "SASL PLAIN"}),
-        "no certificate": (Situation("mx", False, False, True), False, {"USER", "SASL PLAIN"}),
-    }
-
     @pytest.mark.parametrize("name", CAPABILITIES)
     def test_capabilities(self, name: str) -> None:
-        situation, signed_in, more = self.CAPABILITIES[name]
+        situation, signed_in, more = CAPABILITIES[name]
         first, *lines, last = Driver(situation, signed_in=signed_in).ask("CAPA")
         assert first.startswith("+OK") and last == "."
         always = {"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "IMPLEMENTATION Merpati"}
         assert sorted(lines) == sorted(always | more)
 
 
-class TestMaildrop:
-    ANSWERS = {
-        "STAT": ["+OK 3 700"],
-        "LIST": ["+OK 3 messages (700 octets)", "1 100", "2 200", "3 400", "."],
-        "LIST 2": ["+OK 2 200"],
-        "UIDL": ["+OK 3 messages (700 octets)", "1 99.11", "2 99.13", "3 99.17", "."],
-        "UIDL 3": ["+OK 3 99.17"],
-        "DELE 1": ["+OK Gone after QUIT"],
-        "NOOP": ["+OK Here"],
-        "RSET": ["+OK 3 messages (700 octets)"],
-        "LIST 0": ["-ERR There is no message of that number"],
-        "LIST 4": ["-ERR There is no message of that number"],
-        "UIDL 4": ["-ERR There is no message of that number"],
-        "RETR 4": ["-ERR There is no message of that number"],
-        "TOP 4 1": ["-ERR There is no message of that number"],
-        "DELE 9999999999": ["-ERR There is no message of that number"],
-    }
+ANSWERS = {
+    "STAT": ["+OK 3 700"],
+    "LIST": ["+OK 3 messages (700 octets)", "1 100", "2 200", "3 400", "."],
+    "LIST 2": ["+OK 2 200"],
+    "UIDL": ["+OK 3 messages (700 octets)", "1 99.11", "2 99.13", "3 99.17", "."],
+    "UIDL 3": ["+OK 3 99.17"],
+    "DELE 1": ["+OK Gone after QUIT"],
+    "NOOP": ["+OK Here"],
+    "RSET": ["+OK 3 messages (700 octets)"],
+    "LIST 0": ["-ERR There is no message of that number"],
+    "LIST 4": ["-ERR There is no message of that number"],
+    "UIDL 4": ["-ERR There is no message of that number"],
+    "RETR 4": ["-ERR There is no message of that number"],
+    "TOP 4 1": ["-ERR There is no message of that number"],
+    "DELE 9999999999": ["-ERR There is no message of that number"],
+}
 
+
+class TestMaildrop:
     @pytest.mark.parametrize("line", ANSWERS)
     def test_answer(self, line: str) -> None:
-        assert Driver(signed_in=True).ask(line) == self.ANSWERS[line]
+        assert Driver(signed_in=True).ask(line) == ANSWERS[line]
 
     @pytest.mark.parametrize("line", ["LIST 2", "UIDL 2", "RETR 2", "TOP 2 0", "DELE 2"])
     def test_a_marked_message_is_not_there(self, line: str) -> None:
@@ -275,7 +279,7 @@ class TestMaildrop:
         assert driver.ask("STAT") == ["+OK 2 500"]
         assert driver.ask("UIDL")[1:] == ["1 99.11", "3 99.17", "."]
         driver.ask("RSET")
-        assert not driver.ask(line)[:1] or driver.ask("STAT")[0].startswith("+OK")
+        assert not any(answer.startswith("-ERR") for answer in driver.ask(line))
 
     def test_quit_hands_on_what_is_marked(self) -> None:
         driver = Driver(signed_in=True).feed(b"DELE 3\r\nDELE 1\r\nRSET\r\nDELE 2\r\nDELE 3\r\nQUIT\r\n")
@@ -349,7 +353,9 @@ class TestFaults:
 
 LINE_STRATEGY = st.one_of(
     st.sampled_from([line.encode() for kind, line in LINES.items() if kind is not grammar.Stls]),
-    st.sampled_from([b"PASS wrong", b"AUTH PLAIN " + sasl_plain("right"), sasl_plain("right"), b"*", b"DELE 2", b"LIST 3"]),
+    st.sampled_from(
+        [b"PASS wrong", b"AUTH PLAIN " + sasl_plain("right"), sasl_plain("right"), b"*", b"DELE 2", b"LIST 3"]
+    ),
     st.sampled_from([b"x" * 511, b"x" * 512, b"x" * 513, b"x" * 514, b"x" * 1500]),
     st.binary(max_size=12),
 )
@@ -358,7 +364,7 @@ CONVERSATIONS = st.lists(st.tuples(LINE_STRATEGY, st.sampled_from([b"\r\n", b"\n
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(CONVERSATIONS, st.lists(st.integers(0, 300), max_size=8), st.booleans())
 def test_portions_do_not_matter(octets: bytes, cuts: list[int], signed_in: bool) -> None:
     """Without STLS, after which octets are dropped that came with it."""
@@ -371,7 +377,7 @@ def test_portions_do_not_matter(octets: bytes, cuts: list[int], signed_in: bool)
     assert whole.events == bytewise.events == portioned.events
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=600) | CONVERSATIONS | st.just(b"STLS\r\n"), max_size=6), st.booleans())
 def test_any_octets_end_in_answers(portions: list[bytes], signed_in: bool) -> None:
     """Nothing raises, every answer is a line, and what a client sent is never in one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 
 from appliance.pop3.multiline import multiline
 
-octets = st.lists(st.sampled_from([b".", b"\r\n", b"\n", b"\r", b"..", b"a", b"\xff", b"\0", b"\r\n.\r\n"]), max_size=20).map(b"".join)
+octets = st.lists(
+    st.sampled_from([b".", b"\r\n", b"\n", b"\r", b"..", b"a", b"\xff", b"\0", b"\r\n.\r\n"]), max_size=20
+).map(b"".join)
 
 
 def pieces_of(message: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(message), *(cut for cut in cuts if cut < len(message))})
-    return [message[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [message[start:end] for start, end in pairwise(places)]
 
 
 def sent(message: bytes, lines: int | None = None) -> bytes:
@@ -35,7 +38,7 @@ def undone(wire: bytes) -> bytes:
         message += line[1:] if line.startswith(b".") else line
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(octets, st.lists(st.integers(0, 40)))
 def test_undoing_gives_the_message_back(message: bytes, cuts: list[int]) -> None:
     wire = b"".join(multiline(pieces_of(message, cuts), None))
@@ -93,7 +96,7 @@ def test_top(name: str) -> None:
     assert undone(sent(message, lines)) == top
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(octets, st.integers(0, 6), st.lists(st.integers(0, 40)))
 def test_top_of_any_pieces(message: bytes, lines: int, cuts: list[int]) -> None:
     """The header and the first empty line, then `lines` lines: the same, told about the message as a whole."""
@@ -112,4 +115,8 @@ def test_top_reads_no_more_than_it_needs() -> None:
             yield piece
 
     assert undone(b"".join(multiline(pieces(), 2))) == HEADER + b"one\r\ntwo\r\n"
-    assert taken == [HEADER, b"one\r\n", b"two\r\n", ]
+    assert taken == [
+        HEADER,
+        b"one\r\n",
+        b"two\r\n",
+    ]
