@@ -9,7 +9,7 @@ connection, session, arrival, handler, starttls, sasl_exchange, repeats, server.
 sasl/, status/ and mail/.
 """
 
-from .server import ServerHealth, SmtpServer
+from .server import ServerState, SmtpServer
 from .settings import Listener, SmtpSettings
 
-__all__ = ["Listener", "ServerHealth", "SmtpServer", "SmtpSettings"]
+__all__ = ["Listener", "ServerState", "SmtpServer", "SmtpSettings"]

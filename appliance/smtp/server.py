@@ -107,6 +107,7 @@ class SmtpServer(Generic[Finished]):
                 await task
 
     def health(self) -> str | None:
+        """None when all is well, else a sentence."""
         return None if self._server is not None else f"{self._listener} is closed"
 
     def state(self) -> ServerState:
