@@ -19,7 +19,9 @@ from gpiozero.exc import (
     PinInvalidPull,
     PinPWMUnsupported,
     PinSetInput,
+    PinUnknownPi,
 )
+from gpiozero.pins.data import PiBoardInfo
 from gpiozero.pins.local import LocalPiFactory, LocalPiPin
 
 # Not a dependency: it comes with the operating system, and is only there on machines that have pins.
@@ -27,6 +29,7 @@ gpiod: Any = importlib.import_module("gpiod")
 line: Any = importlib.import_module("gpiod.line")
 
 CONSUMER = "merpati"
+_ZERO_2_W = 0x902120
 _BIASES = {"up": line.Bias.PULL_UP, "down": line.Bias.PULL_DOWN, "floating": line.Bias.DISABLED}
 _EDGES = {"both": line.Edge.BOTH, "rising": line.Edge.RISING, "falling": line.Edge.FALLING}
 _LOOK_EVERY_S = 0.5  # how soon the listening thread sees that it is to end
@@ -39,6 +42,14 @@ class LibgpiodFactory(LocalPiFactory):  # type: ignore[misc]
         super().__init__()
         self.chip = chip
         self.pin_class = LibgpiodPin
+
+    def _get_board_info(self) -> Any:
+        """A board newer than gpiozero is taken for one that it knows: all have had the same 40 pins for ten years."""
+        try:
+            return super()._get_board_info()
+        except PinUnknownPi:
+            self._info = PiBoardInfo.from_revision(_ZERO_2_W)
+            return self._info
 
 
 class LibgpiodPin(LocalPiPin):  # type: ignore[misc]

@@ -90,6 +90,21 @@ def test_a_chip_is_chosen_by_its_label(gpiod: fake_gpiod.Kernel, pi: Path) -> No
     assert (real, factory.chip) == (True, str(pi / "gpiochip1"))
 
 
+@pytest.mark.parametrize("revision", [0x902120, 0xFFFFFF, None])
+def test_a_board_that_gpiozero_does_not_know_has_the_same_pins(
+    gpiod: fake_gpiod.Kernel, monkeypatch: pytest.MonkeyPatch, revision: int | None
+) -> None:
+    def found() -> int:
+        if revision is None:
+            raise gpiozero.PinUnknownPi("nothing says which")
+        return revision
+
+    monkeypatch.setattr(gpiozero.pins.local, "get_pi_revision", found)
+    opened = open_pins(SETTINGS)
+    assert sorted(opened.lamps) == ["alert", "mail", "power", "queue"]
+    opened.close()
+
+
 def test_without_the_headers_chip_the_others_are_named(
     gpiod: fake_gpiod.Kernel, caplog: pytest.LogCaptureFixture
 ) -> None:
