@@ -17,19 +17,10 @@ RFC 2045, RFC 2046 5, RFC 5322 2.1, RFC 9051 6.4.5.1 and 7.5.2.
 
 from __future__ import annotations
 
-from .addresses import MailboxOrGroup, parse_addresses
-from .content_fields import (
-    VALUE_OCTETS,
-    Parameters,
-    parameter,
-    parse_content_type,
-    parse_disposition,
-    parse_encoding,
-    parse_languages,
-)
+from .addresses import MailboxOrGroup
+from .content_fields import parameter
 from .dates import parse_date
-from .encoded_words import decode_parameters
-from .headers import each_field, unfold
+from .open_part import Fields, Head, OpenPart, boundary_of
 from .parts import EnvelopeFields, Part, Structure, decode, encode
 from .preview import HEAD_OCTETS, preview
 
@@ -39,12 +30,10 @@ HEADER_OCTETS = 256 * 1024  # of one header that are read; Postfix takes 100 KiB
 HEADERS_OCTETS = 1024 * 1024  # of all headers of a message
 PARTS_MOST = 1000
 DEPTH_MOST = 50
-BOUNDARY_OCTETS = 200  # RFC 2046 5.1.1 allows 70
 DASHED_LINES_MOST = 200_000  # lines that look like a delimiter and are none, before we stop looking
 
 _BLOCK = 64 * 1024
 _LINE_OCTETS = 512  # a delimiter line is not longer: dashes, boundary, white space
-_PLAIN: Parameters = ((b"charset", b"us-ascii"),)  # RFC 2045 5.2
 _IDENTITY = (b"7bit", b"8bit", b"binary")
 
 
@@ -58,7 +47,7 @@ class StructureScanner:
         self._line_ends = 0  # before the position we have come to
         self._has_8bit = False
         # Where we are. The innermost open part is the last of _open; between two parts that is their multipart.
-        self._open: list[_OpenPart] = []
+        self._open: list[OpenPart] = []
         self._boundaries: dict[bytes, int] = {}  # of open multiparts → place in _open
         self._in_header = True
         self._header_start = 0
@@ -68,8 +57,8 @@ class StructureScanner:
         self._parts = 1
         self._dashed_lines = 0
         # What we have found.
-        self._fields: _Fields | None = None  # of the outermost header
-        self._heads: dict[bytes, _Head] = {}  # for the preview: the first text/plain and the first text/html
+        self._fields: Fields | None = None  # of the outermost header
+        self._heads: dict[bytes, Head] = {}  # for the preview: the first text/plain and the first text/html
         self._root: Part | None = None
 
     def feed(self, chunk: bytes) -> None:
@@ -236,8 +225,8 @@ class StructureScanner:
     def _open_part(self, header: bytes, body_start: int) -> None:
         """A header is over: what kind of part is it?"""
         parent = self._open[-1] if self._open else None
-        fields = _Fields(header)
-        part = _OpenPart(fields, parent, self._header_start, body_start, self._line_ends)
+        fields = Fields(header)
+        part = OpenPart(fields, parent, self._header_start, body_start, self._line_ends)
         may_hold_parts = len(self._open) < DEPTH_MOST and self._parts < PARTS_MOST
         self._open.append(part)
         self._in_header = False
@@ -247,7 +236,7 @@ class StructureScanner:
             part.envelope = fields.envelope()
         match part.type:
             case b"multipart":
-                part.boundary = _boundary(part.params) if may_hold_parts else b""
+                part.boundary = boundary_of(part.params) if may_hold_parts else b""
                 if part.boundary:
                     self._note_boundaries()
                 else:
@@ -260,7 +249,7 @@ class StructureScanner:
                     part.type, part.subtype = b"application", b"octet-stream"
         shown = part.type == b"text" and part.subtype in (b"plain", b"html") and not part.is_attachment
         if shown and part.subtype not in self._heads:
-            part.head = self._heads[part.subtype] = _Head(part.encoding, part.params)
+            part.head = self._heads[part.subtype] = Head(part.encoding, part.params)
 
     def _close_parts(self, level: int, end: int) -> None:
         """Closes the innermost open parts until `level` are left."""
@@ -295,129 +284,6 @@ class _Delimiter:
 
     def __init__(self, line_start: int, line_end: int, level: int, closes: bool) -> None:
         self.line_start, self.line_end, self.level, self.closes = line_start, line_end, level, closes
-
-
-class _Head:
-    """The first octets of a text, for the preview."""
-
-    __slots__ = ("encoding", "octets", "params")
-
-    def __init__(self, encoding: bytes, params: Parameters) -> None:
-        self.octets = bytearray()
-        self.encoding, self.params = encoding, params
-
-
-class _OpenPart:
-    """A part whose end has not been seen. boundary: of a multipart that is not closed, else b""."""
-
-    def __init__(
-        self, fields: _Fields, parent: _OpenPart | None, header_start: int, body_start: int, line_ends: int
-    ) -> None:
-        self.header_start = header_start
-        self.body_start = body_start
-        self.line_ends_before = line_ends
-        self.children: list[Part] = []
-        self.boundary = b""
-        self.envelope: EnvelopeFields | None = None
-        self.head: _Head | None = None
-        self.fields = fields
-        content_type = parse_content_type(fields.raw(b"content-type") or b"")
-        if content_type is not None:
-            self.type, self.subtype, self.params = content_type
-        elif parent is not None and parent.type == b"multipart" and parent.subtype == b"digest":
-            self.type, self.subtype, self.params = b"message", b"rfc822", ()  # RFC 2046 5.1.5
-        else:
-            self.type, self.subtype, self.params = b"text", b"plain", _PLAIN
-        encoding = fields.raw(b"content-transfer-encoding")
-        self.encoding = parse_encoding(encoding) if encoding else b"7bit"
-        disposition = fields.raw(b"content-disposition")
-        self.disposition = parse_disposition(disposition) if disposition else None
-
-    @property
-    def is_attachment(self) -> bool:
-        return self.disposition is not None and self.disposition[0] == b"attachment"
-
-    def show_as_text(self) -> None:
-        self.type, self.subtype, self.params, self.boundary = b"text", b"plain", _PLAIN, b""
-
-    def close(self, end: int, line_ends: int) -> Part:
-        fields = self.fields
-        language = fields.raw(b"content-language")
-        return Part(
-            type=self.type,
-            subtype=self.subtype,
-            params=self.params,
-            id=fields.unfolded(b"content-id"),
-            description=fields.unfolded(b"content-description"),
-            encoding=self.encoding,
-            md5=fields.unfolded(b"content-md5"),
-            disposition=self.disposition,
-            language=parse_languages(language) if language else (),
-            location=fields.unfolded(b"content-location"),
-            header_start=self.header_start,
-            body_start=self.body_start,
-            end=end,
-            lines=line_ends - self.line_ends_before,
-            children=tuple(self.children),
-            envelope=self.envelope,
-        )
-
-
-class _Fields:
-    """The fields of one header that the structure speaks of."""
-
-    _WANTED = frozenset(
-        b"content-type content-transfer-encoding content-disposition content-id content-description content-md5"
-        b" content-language content-location date subject from sender reply-to to cc bcc in-reply-to message-id"
-        b" references".split()
-    )
-
-    def __init__(self, header: bytes) -> None:
-        self._values: dict[bytes, list[bytes]] = {}
-        for name, value in each_field(header):
-            name = name.lower()
-            if name in self._WANTED:
-                self._values.setdefault(name, []).append(value)
-
-    def raw(self, name: bytes) -> bytes | None:
-        values = self._values.get(name)
-        return values[0] if values else None
-
-    def unfolded(self, name: bytes) -> bytes | None:
-        values = self._values.get(name)
-        return unfold(values[0][:VALUE_OCTETS]) if values else None
-
-    def addresses(self, name: bytes) -> tuple[MailboxOrGroup, ...]:
-        """RFC 5322 4.5.3: several fields of one name are read as one list."""
-        values = self._values.get(name)
-        return parse_addresses(b",".join(values)) if values else ()
-
-    def envelope(self) -> EnvelopeFields:
-        from_ = self.addresses(b"from")
-        return EnvelopeFields(
-            date=self.unfolded(b"date"),
-            subject=self.unfolded(b"subject"),
-            from_=from_,
-            sender=self.addresses(b"sender") or from_,
-            reply_to=self.addresses(b"reply-to") or from_,
-            to=self.addresses(b"to"),
-            cc=self.addresses(b"cc"),
-            bcc=self.addresses(b"bcc"),
-            in_reply_to=self.unfolded(b"in-reply-to"),
-            message_id=self.unfolded(b"message-id"),
-        )
-
-    def references(self) -> bytes:
-        """The end of a long value: the nearest ancestors stand last."""
-        return unfold(self.raw(b"references") or b"")[-VALUE_OCTETS:]
-
-
-def _boundary(params: Parameters) -> bytes:
-    boundary = parameter(params, b"boundary")
-    if not boundary and any(name.startswith(b"boundary*") for name, _ in params):
-        boundary = decode_parameters(params).get("boundary", "").encode("utf-8", "replace")
-    boundary = boundary.rstrip(b" \t")
-    return boundary if len(boundary) <= BOUNDARY_OCTETS else b""
 
 
 def _whole_lines(header: bytes, room: int) -> bytes:
