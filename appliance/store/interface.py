@@ -20,7 +20,7 @@ from .blobs import from_file, from_memory
 from .database import FILE_NAME, connect_writer
 from .migrate import migrate
 from .reader import Query, Readers
-from .refusals import NoSuchMessage, StorageLow
+from .refusals import Damaged, NoSuchMessage, StorageLow
 from .segments import Segments, sync_folder
 from .spool import Spool, SpooledContent, spool_bytes
 from .transaction import Change, T
@@ -63,8 +63,8 @@ class Store:
         return self._readers.run(query)
 
     def content(self, blob_id: int) -> Content:
-        """A stored content, as it was received. Blocks; raises NoSuchMessage. It stays readable for two minutes after
-        the last message that refers to it is gone."""
+        """A stored content, as it was received. Blocks; raises NoSuchMessage, Damaged. It stays readable for two minutes
+        after the last message that refers to it is gone."""
         return self.read_now(lambda connection: self.content_in(connection, blob_id))
 
     def content_in(self, connection: sqlite3.Connection, blob_id: int) -> Content:
@@ -76,6 +76,8 @@ class Store:
         if row is None:
             raise NoSuchMessage(f"content {blob_id}")
         size, segment_id, position, stored_octets, data = row
+        if segment_id is None and data is None:
+            raise Damaged(blob_id)
         if segment_id is None:
             return from_memory(blob_id, size, data)
         return from_file(blob_id, size, self._segments.path(segment_id), position, stored_octets)
