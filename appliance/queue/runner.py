@@ -36,6 +36,7 @@ from ..store.changes.queue import PutOff, note_attempt, settle
 from ..store.interface import Store
 from ..store.queue_rows import QueuedMessage, QueuedRecipient
 from ..store.refusals import StoreRefusal
+from ..store.transaction import Change, Tx
 from ..transport.interpret import RecipientOutcome
 from ..transport.transaction import Job
 from .concurrency import Concurrency, Limits
@@ -259,7 +260,7 @@ class QueueRunner:
         recipients: Sequence[QueuedRecipient],
         outcomes: Sequence[RecipientOutcome],
     ) -> None:
-        """Writes down and tells. Not to be interrupted: `stop` waits for it."""
+        """Writes down, and tells once it is written. Not to be interrupted: `stop` waits for it."""
         now = self._clock()
         verdict = self._judge(message, recipients, outcomes, now)
         reports = await self._write_reports(message, content, verdict.news, now)
@@ -270,22 +271,21 @@ class QueueRunner:
                 if plan is not None:
                     plans.append((report, _as_needed(plan, report, message)))
             warned = [each.recipient.id for each in verdict.news if each.action is Action.DELAYED]
-            change = settle(
+            settled = settle(
                 gone=verdict.gone, put_off=verdict.put_off, warned=warned, reports=[plan for _, plan in plans]
             )
-            if not await self._write_down(change, durable=bool(verdict.gone or plans)):
-                return
+
+            def change(tx: Tx) -> None:
+                for event in verdict.attempted:
+                    tx.tell(event)
+                settled(tx)
+                for bounced in _bounced(message, recipients, plans, now):
+                    tx.tell(bounced)
+
+            await self._write_down(change, durable=bool(verdict.gone or plans))
         finally:
             for _, plan in plans:
                 plan.content.discard()
-        bounced = [
-            Bounced(at=now, trace_id=message.trace_id, recipient=each.address, report_trace_id=plan.trace_id)
-            for report, plan in plans
-            if report.action is Action.FAILED
-            for each in recipients
-            if each.id in report.about
-        ]
-        self._bus.publish(*verdict.attempted, *bounced)
 
     def _judge(
         self,
@@ -371,19 +371,34 @@ class QueueRunner:
             log.error("the header of %s cannot be returned: %s", message.trace_id, fault)
             return await asyncio.to_thread(write, None)
 
-    async def _write_down(self, change: Callable[..., None], *, durable: bool) -> bool:
-        """True once it is written. While the store refuses, the recipients stay busy, so that nothing is sent twice."""
+    async def _write_down(self, change: Change[None], *, durable: bool) -> None:
+        """While the store refuses, the recipients stay busy, so that nothing is sent twice."""
         while True:
             try:
                 await self._store.write(change, durable=durable)
                 self._unwritten = None
-                return True
+                return
             except StoreRefusal as refusal:
                 self._unwritten = f"What was sent cannot be written down: {refusal}"
                 log.error("what was sent cannot be written down yet: %s", refusal)
                 if self._stopping:
-                    return False
+                    return
                 await asyncio.sleep(WRITE_AGAIN_S)
+
+
+def _bounced(
+    message: QueuedMessage,
+    recipients: Sequence[QueuedRecipient],
+    plans: Sequence[tuple[Report, DeliveryPlan]],
+    now: float,
+) -> list[Bounced]:
+    return [
+        Bounced(at=now, trace_id=message.trace_id, recipient=each.address, report_trace_id=plan.trace_id)
+        for report, plan in plans
+        if report.action is Action.FAILED
+        for each in recipients
+        if each.id in report.about
+    ]
 
 
 def _envelope(recipient: QueuedRecipient) -> Recipient:
