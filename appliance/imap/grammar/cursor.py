@@ -4,7 +4,7 @@ The machine hands over a command with its literals in place (`{5}` CRLF and five
 Every reader either moves on and returns a value, or raises GrammarFault. RFC 3501 9.
 
 Leniencies: a literal may be announced as `{5+}` wherever `{5}` may (RFC 7888); flags in a list may be separated by more
-than one space (Apple Mail 2).
+than one space (Apple Mail 2); octets above 127 may stand in strings without quotes (scripts with Python's imaplib).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_IN_LIST = 1000  # things in one list; the longest that clients send are hea
 #             quoted-specials / resp-specials
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
 # ASTRING-CHAR = ATOM-CHAR / resp-specials
-_ASTRING = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
+_ASTRING = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~\x80-\xff]+")
 # list-char = ATOM-CHAR / list-wildcards / resp-specials
 _LIST_CHARS = re.compile(rb"[!#$%&'*+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~\x80-\xff]+")
 # quoted = DQUOTE *QUOTED-CHAR DQUOTE; we take octets above 127 as well (RFC 6855 and clients without it)
@@ -131,15 +131,8 @@ class Cursor:
         return None if self.take(b"NIL") else self.string()
 
     def mailbox(self) -> str:
-        """mailbox = "INBOX" / astring. Leniency: octets above 127 outside of quotes (scripts)."""
-        octets = self.string() if self.stands(b'"') or self.stands(b"{") else self._bare_name()
-        return _name(octets)
-
-    def _bare_name(self) -> bytes:
-        octets = self.match(_LIST_CHARS, "a mailbox name").group()
-        if b"%" in octets or b"*" in octets:
-            raise GrammarFault("% and * in a mailbox name have to stand in quotes")
-        return octets
+        """mailbox = "INBOX" / astring"""
+        return _name(self.astring())
 
     def list_mailbox(self) -> str:
         """list-mailbox = 1*list-char / string"""
