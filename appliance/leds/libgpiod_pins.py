@@ -21,8 +21,8 @@ from gpiozero.exc import (
     PinSetInput,
     PinUnknownPi,
 )
-from gpiozero.pins.data import PiBoardInfo
 from gpiozero.pins.local import LocalPiFactory, LocalPiPin
+from gpiozero.pins.pi import PiBoardInfo
 
 # Not a dependency: it comes with the operating system, and is only there on machines that have pins.
 gpiod: Any = importlib.import_module("gpiod")

@@ -12,6 +12,7 @@ import glob
 import importlib
 import logging
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,17 +90,25 @@ def _real_factory() -> Any:
     chips = sorted(glob.glob(CHIPS))
     if not chips:
         raise NoPins(f"{model} has no {CHIPS} here")
-    with contextlib.suppress(ImportError):
-        return _by_libgpiod(chips)
-    with contextlib.suppress(ImportError):
-        return _by_lgpio(chips)
+    if (gpiod := _library("gpiod", "request_lines")) is not None:
+        return _by_libgpiod(gpiod, chips)
+    # lgpio makes a file in its working folder, which has to be writable: the unit sets LG_WD.
+    os.environ.setdefault("LG_WD", os.environ.get("TMPDIR", "/tmp"))
+    if (lgpio := _library("lgpio", "gpiochip_open")) is not None:
+        return _by_lgpio(lgpio, chips)
     raise NoPins("neither libgpiod nor lgpio is installed for Python")
 
 
-def _by_libgpiod(chips: list[str]) -> Any:
-    gpiod = importlib.import_module("gpiod")
-    if not hasattr(gpiod, "request_lines"):
-        raise ImportError("this libgpiod is older than 2.0")
+def _library(name: str, needed: str) -> Any | None:
+    """The module; None when it is not there, or is an old or an empty one without what is `needed`."""
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        return None
+    return module if hasattr(module, needed) else None
+
+
+def _by_libgpiod(gpiod: Any, chips: list[str]) -> Any:
     from .libgpiod_pins import LibgpiodFactory
 
     def label(path: str) -> str:
@@ -109,12 +118,7 @@ def _by_libgpiod(chips: list[str]) -> Any:
     return LibgpiodFactory(_header(chips, label))
 
 
-def _by_lgpio(chips: list[str]) -> Any:
-    # lgpio makes a file in its working folder, which has to be writable: the unit sets LG_WD.
-    os.environ.setdefault("LG_WD", os.environ.get("TMPDIR", "/tmp"))
-    lgpio = importlib.import_module("lgpio")
-    if not hasattr(lgpio, "gpiochip_open"):
-        raise ImportError("this lgpio is an empty shell")
+def _by_lgpio(lgpio: Any, chips: list[str]) -> Any:
     factories = importlib.import_module("gpiozero.pins.lgpio")
 
     def label(path: str) -> str:
@@ -127,7 +131,7 @@ def _by_lgpio(chips: list[str]) -> Any:
     return factories.LGPIOFactory(chip=_number(_header(chips, label)))
 
 
-def _header(chips: list[str], label: Any) -> str:
+def _header(chips: list[str], label: Callable[[str], str]) -> str:
     """The chip that drives the 40 pins. Raises NoPins."""
     labels = {}
     for path in chips:
@@ -145,7 +149,7 @@ def _number(path: str) -> int:
 
 
 @contextlib.contextmanager
-def _told(what: str, pin: int) -> Any:
+def _told(what: str, pin: int) -> Iterator[None]:
     try:
         yield
     except Exception as fault:
