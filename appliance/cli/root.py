@@ -19,6 +19,7 @@ _COMMANDS = {
     "account": ("accounts", "account"),
     "alias": ("accounts", "alias"),
     "config": ("config", "config"),
+    "dns": ("dns", "dns"),
     "queue": ("queue", "queue"),
     "trace": ("trace", "trace"),
     "status": ("status", "status"),

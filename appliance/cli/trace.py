@@ -24,7 +24,14 @@ def trace(ctx: click.Context, what: str, as_json: bool) -> None:
     ask(where, {"verb": "trace-sync"})
     stories = TraceReader(where.trace).find(what)
     if as_json:
-        click.echo(msgspec.json.encode([{"trace_id": s.trace_id, "steps": tell(s)} for s in stories]).decode())
+        click.echo(
+            msgspec.json.encode(
+                [
+                    {"trace_id": s.trace_id, "subject": s.subject, "message_id": s.message_id, "steps": tell(s)}
+                    for s in stories
+                ]
+            ).decode()
+        )
     elif not stories:
         click.echo(f"Nothing is known of {what}.", err=True)
     for story in () if as_json else stories:
