@@ -35,6 +35,7 @@ class FakeMail:
         self.asked: list[Mapping[str, Any]] = []
         self.heard: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self.told: queue.SimpleQueue[Told | None] = queue.SimpleQueue()
+        self.followers = 0
 
     def snapshot(self) -> Snapshot | None:
         return self.state
@@ -49,6 +50,7 @@ class FakeMail:
         return {"ok": True}
 
     def events(self, timeout_s: float | None = None, types: tuple[str, ...] = ()) -> Iterator[Told]:
+        self.followers += 1
         if self.state is not None:
             yield self.state
         while (told := self.told.get()) is not None:
