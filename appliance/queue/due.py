@@ -1,4 +1,4 @@
-"""Whose turn it is: from the queue's recipients to the batches that may start now, and when to look again.
+"""Whose turn it is: from the queue's recipients to the batches that may start now.
 
 Promises: recipients of one message for one destination go together, at most `BATCH_MOST`; who waits longest comes first;
 no destination is given more than it may have. A time too far ahead to come from our schedule is from a clock that was
@@ -62,15 +62,3 @@ def batches(
         for (message_id, where), together in grouped.items()
         for start in range(0, len(together), BATCH_MOST)
     ]
-
-
-def next_due_at(
-    recipients: Iterable[QueuedRecipient], *, now: float, busy: Set[int], longest_wait_s: float
-) -> float | None:
-    """When the next one that is not due yet will be; None when there is none."""
-    later = (
-        due_at(recipient, now, longest_wait_s)
-        for recipient in recipients
-        if recipient.state is State.WAITING and recipient.id not in busy
-    )
-    return min((at for at in later if at > now), default=None)

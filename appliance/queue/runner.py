@@ -40,7 +40,7 @@ from ..store.transaction import Change, Tx
 from ..transport.interpret import RecipientOutcome
 from ..transport.transaction import Job
 from .concurrency import Concurrency, Limits
-from .due import Batch, batches, next_due_at
+from .due import Batch, batches
 from .reports import News, Report, wanted, write_reports
 from .retry_schedule import DAY_S, Delivered, GiveUp, Schedule, TryAgain, after_attempt
 
@@ -160,8 +160,10 @@ class QueueRunner:
 
     async def _begin_what_is_due(self) -> float:
         """Starts what may start; returns for how long there is nothing more to do."""
-        recipients = await self._store.read(queue_rows.all_recipients)
         now, longest_wait_s = self._clock(), self._schedule.longest_wait_s
+        recipients, next_due_at = await self._store.read(
+            lambda c: (queue_rows.due_recipients(c, now, longest_wait_s), queue_rows.next_due_at(c, now))
+        )
         due = batches(
             recipients,
             now=now,
@@ -179,10 +181,7 @@ class QueueRunner:
             ):
                 waiting[batch.destination] -= 1
                 self._begin(batch)
-        next_at = (
-            next_due_at(recipients, now=now, busy=self._busy, longest_wait_s=longest_wait_s),
-            self._concurrency.next_change_at(now),
-        )
+        next_at = (next_due_at, self._concurrency.next_change_at(now))
         return min([LOOK_EVERY_S, *(max(0.0, at - now) for at in next_at if at is not None)])
 
     def _begin(self, batch: Batch) -> None:

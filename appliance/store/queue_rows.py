@@ -66,6 +66,25 @@ def all_recipients(connection: sqlite3.Connection) -> list[QueuedRecipient]:
     return [_recipient(row) for row in connection.execute(f"SELECT {_RECIPIENT} FROM queue_recipients ORDER BY id")]
 
 
+def due_recipients(connection: sqlite3.Connection, now: float, longest_wait_s: float) -> list[QueuedRecipient]:
+    """Those that wait and whose time has come, or carries a time that lies too far ahead to make sense. A scan, but
+    only of what is due becomes values: a thousand put-off recipients must not cost at every delivery."""
+    rows = connection.execute(
+        f"SELECT {_RECIPIENT} FROM queue_recipients"
+        " WHERE state = 'waiting' AND (next_attempt_at <= ? OR next_attempt_at > ?) ORDER BY id",
+        (now, now + longest_wait_s),
+    )
+    return [_recipient(row) for row in rows]
+
+
+def next_due_at(connection: sqlite3.Connection, now: float) -> float | None:
+    """When the next one that waits and is not due yet will be."""
+    row = connection.execute(
+        "SELECT min(next_attempt_at) FROM queue_recipients WHERE state = 'waiting' AND next_attempt_at > ?", (now,)
+    ).fetchone()
+    return None if row[0] is None else float(row[0])
+
+
 def recipients_of(connection: sqlite3.Connection, message_id: int) -> list[QueuedRecipient]:
     rows = connection.execute(
         f"SELECT {_RECIPIENT} FROM queue_recipients WHERE message_id = ? ORDER BY id", (message_id,)

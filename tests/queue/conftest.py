@@ -68,6 +68,10 @@ class PostOffice:
         await self.stop()
         self.store.close()
 
+    @property
+    def dns_port(self) -> int:
+        return self._dns.address[1]
+
     async def run(self, mx_port: int = 9, **changes: Any) -> QueueRunner:
         """Starts a runner; `limits`, `schedule`, `deliverer`, `plan_report` may be given."""
         settings: dict[str, Any] = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.queue.due import BATCH_MOST, Batch, batches, next_due_at
+from appliance.queue.due import BATCH_MOST, Batch, batches
 from appliance.store.queue_rows import QueuedRecipient, State
 
 NOW = 1_800_000_000.0
@@ -70,13 +70,6 @@ def test_very_many_recipients_are_several_transactions() -> None:
 
 def test_what_the_owner_asked_for_is_known() -> None:
     assert [batch.asked_for for batch in whose_turn(row(1, at=0), row(2, message_id=2))] == [True, False]
-
-
-def test_when_to_look_again() -> None:
-    rows = [row(1), row(2, at=NOW + 50), row(3, at=NOW + 20, held=True), row(4, at=NOW + 30)]
-    assert next_due_at(rows, now=NOW, busy=set(), longest_wait_s=LONGEST_S) == NOW + 30
-    assert next_due_at(rows, now=NOW, busy={4}, longest_wait_s=LONGEST_S) == NOW + 50
-    assert next_due_at(rows[:1], now=NOW, busy=set(), longest_wait_s=LONGEST_S) is None
 
 
 ROWS = st.lists(

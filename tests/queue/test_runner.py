@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -13,13 +14,15 @@ from appliance.queue.concurrency import Limits
 from appliance.queue.retry_schedule import Schedule
 from appliance.queue.verbs import Verb, apply_now
 from appliance.status.events import Attempted, Bounced, Filed, Outcome, QueueChanged
+from appliance.store import queue_rows
 from appliance.store.changes import queue as changes
 from appliance.store.interface import Store
 from appliance.store.queue_rows import State
 from appliance.store.refusals import StorageFailed
+from appliance.store.transaction import Tx
 from appliance.transport.interpret import RecipientOutcome
 from appliance.transport.transaction import Job
-from tests.support.remote_mta import HANG_UP, RemoteMta
+from tests.support.remote_mta import HANG_UP, STALL, RemoteMta
 
 from .conftest import CONTENT, DAY_S, PostOffice
 
@@ -395,8 +398,8 @@ async def test_what_was_delivered_is_not_sent_again_while_it_cannot_be_written_d
 async def test_content_that_cannot_be_read_is_reported(post: PostOffice) -> None:
     await post.send("bob@them.test")
 
-    def damage(tx: object) -> None:
-        tx.connection.execute("UPDATE blobs SET data = substr(data, 1, 12)")  # type: ignore[attr-defined]
+    def damage(tx: Tx) -> None:
+        tx.connection.execute("UPDATE blobs SET data = substr(data, 1, 12)")
 
     await post.store.write(damage)
     with RemoteMta() as mta:
@@ -437,3 +440,76 @@ async def test_health_tells_of_a_queue_that_cannot_be_read(
     await post.until_attempted(1)
     assert runner.health() is None
     assert "the queue could not be looked at" in caplog.text
+
+
+async def test_only_what_is_due_is_looked_at_and_the_next_time_is_known(post: PostOffice) -> None:
+    for _ in range(4):
+        await post.send("bob@them.test")
+    ids = [row.id for row in await post.queued()]
+    now, longest_s = post.clock(), Schedule().longest_wait_s
+
+    def times(tx: Tx) -> None:
+        for id, at in zip(ids, (0.0, now + 30, now + 20, now + 400 * DAY_S), strict=True):
+            tx.connection.execute("UPDATE queue_recipients SET next_attempt_at = ? WHERE id = ?", (at, id))
+        tx.connection.execute("UPDATE queue_recipients SET state = 'held' WHERE id = ?", (ids[2],))
+
+    await post.store.write(times)
+    due = await post.store.read(lambda c: queue_rows.due_recipients(c, now, longest_s))
+    assert [row.id for row in due] == [ids[0], ids[3]], "a year ahead is a clock that was wrong"
+    assert await post.store.read(lambda c: queue_rows.next_due_at(c, now)) == pytest.approx(now + 30)
+    assert await post.store.read(lambda c: queue_rows.next_due_at(c, now + 500 * DAY_S)) is None
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from appliance.config.schema import OutboundConfig
+from appliance.dns.resolver import Resolver
+from appliance.queue.runner import QueueRunner
+from appliance.status.bus import Bus
+from appliance.store.interface import Store
+from appliance.transport.deliver import Deliverer
+
+async def main():
+    home, mx_port, dns_port = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    bus = Bus()
+    store = Store(home, bus=bus, scratch=home)
+    deliverer = Deliverer(OutboundConfig(mode="direct", mx_port=mx_port), Resolver([("127.0.0.1", dns_port)]),
+                          hostname="mx.example.org", home=home)
+    async def nowhere(report, to):
+        return None
+    await QueueRunner(store, deliverer, nowhere, bus=bus, hostname="mx.example.org").start()
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("step", ["GREETING", "MAIL", "DATA", "DOT"])
+async def test_a_process_that_is_killed_in_the_middle_loses_nothing(post: PostOffice, step: str) -> None:
+    await post.send("bob@them.test")
+    with RemoteMta({step: STALL}) as mta:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", KILLED, str(post.home / "store"), str(mta.port), str(post.dns_port)
+        )
+        reached = "" if step == "GREETING" else step
+        await asyncio.to_thread(
+            lambda: mta.wait_for(
+                lambda m: bool(m.messages) if step == "DOT" else bool(m.connections) and _was_said(m, reached), 20
+            )
+        )
+        process.kill()
+        await process.wait()
+    (row,) = await post.queued()
+    assert (row.attempts, row.state) == (1, State.WAITING)
+    assert row.next_attempt_at > post.clock() + 30, "the next try was set before the first was made"
+    with RemoteMta() as mta:
+        await post.run(mta.port)
+        post.pass_time(90)
+        await post.until_attempted(1)
+        assert len(mta.messages) == 1
+        assert await post.queued() == []
+
+
+def _was_said(mta: RemoteMta, verb: str) -> bool:
+    return any(command.startswith(verb) for command in mta.commands) or not verb
