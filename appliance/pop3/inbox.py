@@ -10,21 +10,14 @@ from ..store.interface import Store
 from ..store.refusals import NoSuchMailbox, NoSuchMessage
 from .maildrop import Inbox
 
-_ROWS_AT_ONCE = 500  # a row carries its header lines; only two numbers of each are kept
-
 
 def look(connection: sqlite3.Connection, account_id: int) -> Inbox:
     """As it is now. Raises NoSuchMailbox when the account has just been removed."""
     mailbox = mailboxes.find_mailbox(connection, account_id, mailboxes.INBOX)
     if mailbox is None:
         raise NoSuchMailbox(mailboxes.INBOX)
-    uids = tuple(row[0] for row in messages.snapshot(connection, mailbox.id))
-    sizes_octets = tuple(
-        row.size_octets
-        for start in range(0, len(uids), _ROWS_AT_ONCE)
-        for row in messages.rows(connection, mailbox.id, uids[start : start + _ROWS_AT_ONCE])
-    )
-    return Inbox(mailbox.id, mailbox.uidvalidity, uids, sizes_octets)
+    sizes = messages.sizes(connection, mailbox.id)
+    return Inbox(mailbox.id, mailbox.uidvalidity, tuple(uid for uid, _ in sizes), tuple(octets for _, octets in sizes))
 
 
 def message(store: Store, connection: sqlite3.Connection, mailbox_id: int, uid: int) -> tuple[int, Iterator[bytes]]:

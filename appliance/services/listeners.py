@@ -69,11 +69,14 @@ class Listeners:
         self._bus = bus
         self._open: dict[str, _Open] = {}
         self._inherited = inherited()
+        # These outlive a reload, and what they know is shared by all ports of their protocol.
+        self._repeats = RepeatWindow(time.monotonic)
+        self._locks = MaildropLocks()
 
     async def apply(self, config: Config, parts: Parts) -> dict[str, int]:
         """Opens, closes and replaces what has to be. Returns the open ports by name; one that cannot be opened is told
         as a problem and keeps no other closed."""
-        factories = factories_for(config, parts)
+        factories = self._factories(config, parts)
         for name in NAMES:
             made_of = _made_of(config, name)
             there = self._open.get(name)
@@ -106,6 +109,51 @@ class Listeners:
         self._open[name] = _Open(server, port, made_of)
         self._bus.publish(ListenerChanged(at=time.time(), name=name, port=port, ok=True))
 
+    def _factories(self, config: Config, parts: Parts) -> dict[str, Callable[[], Server]]:
+        """How to make each listener."""
+        assert config.hostname is not None
+        most = config.limits.connections, config.limits.connections_per_ip
+        limits = SmtpConnectionLimits(*most)
+        smtp = SmtpSettings(
+            hostname=config.hostname,
+            message_size_octets=config.limits.message_size,
+            recipients_most=config.limits.recipients,
+            postmaster_domain=parts.domains[0],
+            dsn=True,
+        )
+        imap = ImapSettings(
+            hostname=config.hostname, message_octets=config.limits.message_size, limits=ConnectionLimits(*most)
+        )
+        pop3 = Pop3Settings(hostname=config.hostname, limits=ConnectionLimits(*most))
+
+        def smtp_server(listener: Listener) -> Server:
+            return SmtpServer(
+                smtp,
+                listener,
+                intake=parts.intake,
+                sign_in=parts.accounts,
+                tls=parts.tls,
+                bus=parts.bus,
+                limits=limits,
+                repeats=self._repeats,
+            )
+
+        def imap_server(tls: bool) -> Server:
+            return ImapServer(imap, parts.store, parts.accounts, tls=parts.tls, implicit_tls=tls)
+
+        def pop3_server(tls: bool) -> Server:
+            return Pop3Server(pop3, parts.store, parts.accounts, tls=parts.tls, locks=self._locks, implicit_tls=tls)
+
+        return {
+            "smtp": partial(smtp_server, Listener.SMTP),
+            "submission": partial(smtp_server, Listener.SUBMISSION),
+            "submissions": partial(smtp_server, Listener.SUBMISSIONS),
+            "imap": partial(imap_server, False),
+            "imaps": partial(imap_server, True),
+            "pop3": partial(pop3_server, False),
+            "pop3s": partial(pop3_server, True),
+        }
+
 
 def _made_of(config: Config, name: str) -> tuple[object, ...]:
     """When this changes the listener has to be made anew."""
@@ -117,50 +165,3 @@ def _made_of(config: Config, name: str) -> tuple[object, ...]:
         config.tls,
         config.limits,
     )
-
-
-def factories_for(config: Config, parts: Parts) -> dict[str, Callable[[], Server]]:
-    """How to make each listener."""
-    assert config.hostname is not None
-    most = config.limits.connections, config.limits.connections_per_ip
-    limits = SmtpConnectionLimits(*most)
-    smtp = SmtpSettings(
-        hostname=config.hostname,
-        message_size_octets=config.limits.message_size,
-        recipients_most=config.limits.recipients,
-        postmaster_domain=parts.domains[0],
-        dsn=True,
-    )
-    imap = ImapSettings(
-        hostname=config.hostname, message_octets=config.limits.message_size, limits=ConnectionLimits(*most)
-    )
-    pop3 = Pop3Settings(hostname=config.hostname, limits=ConnectionLimits(*most))
-    repeats, locks = RepeatWindow(time.monotonic), MaildropLocks()
-
-    def smtp_server(listener: Listener) -> Server:
-        return SmtpServer(
-            smtp,
-            listener,
-            intake=parts.intake,
-            sign_in=parts.accounts,
-            tls=parts.tls,
-            bus=parts.bus,
-            limits=limits,
-            repeats=repeats,
-        )
-
-    def imap_server(tls: bool) -> Server:
-        return ImapServer(imap, parts.store, parts.accounts, tls=parts.tls, implicit_tls=tls)
-
-    def pop3_server(tls: bool) -> Server:
-        return Pop3Server(pop3, parts.store, parts.accounts, tls=parts.tls, locks=locks, implicit_tls=tls)
-
-    return {
-        "smtp": partial(smtp_server, Listener.SMTP),
-        "submission": partial(smtp_server, Listener.SUBMISSION),
-        "submissions": partial(smtp_server, Listener.SUBMISSIONS),
-        "imap": partial(imap_server, False),
-        "imaps": partial(imap_server, True),
-        "pop3": partial(pop3_server, False),
-        "pop3s": partial(pop3_server, True),
-    }

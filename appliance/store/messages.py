@@ -37,6 +37,13 @@ def snapshot(connection: sqlite3.Connection, mailbox_id: int) -> list[FlagRow]:
     ).fetchall()
 
 
+def sizes(connection: sqlite3.Connection, mailbox_id: int) -> list[tuple[int, int]]:
+    """(UID, octets) of every message, in the order of UIDs."""
+    return connection.execute(
+        "SELECT uid, size_octets FROM messages WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,)
+    ).fetchall()
+
+
 def changed_since(connection: sqlite3.Connection, mailbox_id: int, modseq: int) -> tuple[list[FlagRow], list[int]]:
     """(messages new or changed after `modseq`, UIDs expunged after it)."""
     changed = connection.execute(
