@@ -199,7 +199,9 @@ WORDINGS: dict[str, Wording] = {
     "nul-in-message": Wording(
         "The message holds a NUL octet", "A message held a NUL octet, which no mail program could be given."
     ),
-    "chunk-wrong": Wording("The message was given up after an earlier refusal", "A refused message was still sent on."),
+    "chunk-unwanted": Wording(
+        "The message was refused, its chunks are thrown away", "A message that had been refused was still sent on."
+    ),
     "starttls-first": Wording(
         "Say STARTTLS first", "A program did not switch to TLS. Choose STARTTLS in its settings."
     ),

@@ -25,12 +25,16 @@ INLINE_OCTETS = 16 * 1024
 
 
 class Arrival(Generic[Finished]):
-    """limit_octets: the largest message accepted; arrived_octets: how much came, kept or not; refusal: what the peer is
-    to hear in the end, None while all is well. One that was refused beforehand needs no spool."""
+    """limit_octets: the largest message accepted; begun_at: on the loop's clock; arrived_octets: how much came, kept or
+    not; refusal: what the peer is to hear in the end, None while all is well. One that was refused beforehand needs no
+    spool."""
 
-    def __init__(self, spool: Spool[Finished] | None, limit_octets: int, refusal: Reply | None = None) -> None:
+    def __init__(
+        self, spool: Spool[Finished] | None, limit_octets: int, begun_at: float, refusal: Reply | None = None
+    ) -> None:
         assert spool is not None or refusal is not None
         self.spool = spool
+        self.begun_at = begun_at
         self._limit_octets = limit_octets
         self.arrived_octets = 0
         self.refusal = refusal

@@ -41,6 +41,7 @@ from .starttls import describe, upgrade, usable_context
 from .transaction import Transaction
 
 log = logging.getLogger("merpati.smtp")
+logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's: several lines for each connection
 
 FLUSH_OCTETS = 16 * 1024
 LINGER_S = 1.0

@@ -15,7 +15,7 @@ from typing import Generic
 
 from aiosmtpd.smtp import Session
 
-from ..mail.envelope import Recipient
+from ..mail.envelope import Envelope, Peer, Recipient
 from ..mail.reply import Reply
 from ..status.bus import Bus
 from ..status.events import Refused
@@ -75,17 +75,15 @@ class Handler(Generic[Finished]):
                 log.info("%s sent again what it had not heard the reply to: %s", peer.ip, earlier.result())
                 spool.discard()
                 return earlier.result()
-        task = asyncio.get_running_loop().create_task(self._store(server, envelope, content, spool))
+        task = asyncio.get_running_loop().create_task(self._store(peer, complete, content, spool))
         self.storing.add(task)
         task.add_done_callback(self.storing.discard)
         server.if_unheard(partial(self._repeats.unheard, fingerprint, task))
         return await asyncio.shield(task)
 
-    async def _store(
-        self, server: Connection, envelope: Transaction, content: Finished, spool: Spool[Finished]
-    ) -> Reply:
+    async def _store(self, peer: Peer, envelope: Envelope, content: Finished, spool: Spool[Finished]) -> Reply:
         try:
-            return await self._intake.accept(peer_of(server), envelope.envelope(), content)
+            return await self._intake.accept(peer, envelope, content)
         except Exception as error:
             log.exception("a message could not be accepted")
             return our_fault(repr(error))

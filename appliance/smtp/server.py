@@ -7,7 +7,6 @@ end, and a message that is being stored is waited for. RFC 5321 3.8.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import time
@@ -95,16 +94,14 @@ class SmtpServer(Generic[Finished]):
         for session in tuple(self._sessions):
             session.shut_down()
         tasks = {session.task for session in self._sessions if session.task is not None}
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._settings.stop_grace_s)
-        # A message that is being stored will be on the card whether its peer hears of it or not.
-        if self._handler.storing:
-            await asyncio.wait(tuple(self._handler.storing), timeout=self._settings.stop_grace_s)
+        # A message that is being stored is waited for also when its peer has gone.
+        under_way = tasks | self._handler.storing
+        if under_way:
+            await asyncio.wait(under_way, timeout=self._settings.stop_grace_s)
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if tasks:
+            await asyncio.wait(tasks)
 
     def health(self) -> str | None:
         """None when all is well, else a sentence."""

@@ -57,8 +57,6 @@ class SmtpSession(Connection):
         self._refused_recipients = Budget(settings.refused_recipients_most)
         super().__init__(handler, settings=settings, listener=listener, tls=tls, admit=admit, begun=begun, loop=loop)
 
-    # ── what the peer has told us
-
     @property
     def _standing(self) -> relay_policy.Standing:
         return relay_policy.Standing(
@@ -205,13 +203,14 @@ class SmtpSession(Connection):
             self.say(replies.MAIL_OK)
         else:
             self._handler.refused(self, refusal)
+            self.transaction.refused = True
             self.say(refusal)
 
     @syntax(RCPT_SYNTAX)
     async def smtp_RCPT(self, arg: str | None) -> None:
         transaction = self.transaction
-        if transaction.mail is None or transaction.arrival is not None:
-            self.bad(replies.order("MAIL" if transaction.mail is None else "RSET"))
+        if transaction.mail is None or transaction.chunks is not None:
+            self._out_of_order("MAIL" if transaction.mail is None else "RSET")
             return
         recipient = parse_rcpt(
             arg or "",
@@ -232,6 +231,7 @@ class SmtpSession(Connection):
             transaction.recipients.append(recipient)
             self.say(replies.RECIPIENT_OK)
             return
+        transaction.refused = True
         self._handler.refused(self, refusal, recipient=str(recipient.address))
         if not refusal.temporary and self._refused_recipients.spend():
             self.last_word(Reply(421, "7.0", because("too-many-refused-recipients", ip=self.ip)))
@@ -241,13 +241,14 @@ class SmtpSession(Connection):
 
     @syntax("DATA")
     async def smtp_DATA(self, arg: str | None) -> None:
-        refusal = self._before_content()
-        if refusal is None and self.transaction.chunks is not None:
-            refusal = replies.order("RSET")  # RFC 3030 2: DATA and BDAT do not mix
-        if refusal is None and arg:
-            refusal = replies.syntax("DATA")
-        if refusal is not None:
-            self.bad(refusal)
+        missing = self._missing_before_content()
+        if missing is None and self.transaction.chunks is not None:
+            missing = "RSET"  # RFC 3030 2: DATA and BDAT do not mix
+        if missing is not None:
+            self._out_of_order(missing)
+            return
+        if arg:
+            self.bad(replies.syntax("DATA"))
             return
         arrival = self.transaction.arrival = self._open_arrival()
         self.say_lines(354, ["End data with <CR><LF>.<CR><LF>"])
@@ -261,45 +262,53 @@ class SmtpSession(Connection):
         if chunk is None:
             # Where the next command begins cannot be known.
             self.last_word(replies.syntax("BDAT size [LAST]"))
-        refusal = replies.CHUNK_WRONG if self.transaction.chunks_refused else self._before_content()
-        if refusal is not None:
+        missing = "RSET" if self.transaction.chunks_refused else self._missing_before_content()
+        if missing is not None:
             scanner = ChunkScanner()
-            arrival: Arrival[Any] = Arrival(None, self.settings.message_size_octets, refusal)
+            arrival: Arrival[Any] = Arrival(
+                None, self.settings.message_size_octets, self.loop.time(), replies.CHUNK_UNWANTED
+            )
         else:
             scanner = self.transaction.chunks = self.transaction.chunks or ChunkScanner()
             arrival = self.transaction.arrival = self.transaction.arrival or self._open_arrival()
         scanner.open(chunk)
         await self._read_content(arrival, scanner)
-        if refusal is not None:
-            self.bad(refusal)
+        if missing is not None:
+            self._out_of_order(missing)
         elif chunk.last:
             await self._end_of_content(arrival)
         elif arrival.refusal is not None:
             self._handler.refused(self, arrival.refusal)
             self._set_rset_state()
-            self.transaction.chunks_refused = True
+            self.transaction.chunks_refused = self.transaction.refused = True
             self.say(arrival.refusal)
         else:
             self.say(replies.CHUNK_OK)
 
-    def _before_content(self) -> Reply | None:
+    def _missing_before_content(self) -> str | None:
         if self.transaction.mail is None:
-            return replies.order("MAIL")
-        if not self.transaction.recipients:
-            return replies.order("RCPT")
-        return None
+            return "MAIL"
+        return None if self.transaction.recipients else "RCPT"
+
+    def _out_of_order(self, missing: str) -> None:
+        """A peer that pipelines could not know that we would refuse what came before: then it is no mistake."""
+        reply = replies.order(missing)
+        if self.transaction.refused:
+            self.say(reply)
+        else:
+            self.bad(reply)
 
     def _open_arrival(self) -> Arrival[Any]:
+        limit_octets, now = self.settings.message_size_octets, self.loop.time()
         try:
-            return Arrival(self._handler.open_spool(), self.settings.message_size_octets)
+            return Arrival(self._handler.open_spool(), limit_octets, now)
         except Exception as error:
             log.exception("no spool could be opened")
-            return Arrival(None, self.settings.message_size_octets, replies.our_fault(repr(error)))
+            return Arrival(None, limit_octets, now, replies.our_fault(repr(error)))
 
     async def _read_content(self, arrival: Arrival[Any], scanner: DataScanner | ChunkScanner) -> None:
         """Reads up to the end of the content and not one octet more. Raises HangUp when the peer sends far too much or
         far too slowly, and when we fail in the middle: what follows must not be taken for commands."""
-        started_at = self.loop.time()
         data = self.take_content()
         try:
             while True:
@@ -307,7 +316,7 @@ class SmtpSession(Connection):
                 if arrival.too_much:
                     assert arrival.refusal is not None
                     self._refuse_and_hang_up(arrival.refusal)
-                if too_slow(arrival.arrived_octets, self.loop.time() - started_at):
+                if too_slow(arrival.arrived_octets, self.loop.time() - arrival.begun_at):
                     self._refuse_and_hang_up(Reply(421, "4.2", because("peer-slow", ip=self.ip)))
                 if scanner.done:
                     break

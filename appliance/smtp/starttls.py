@@ -20,8 +20,8 @@ def usable_context(provide: TlsContext) -> ssl.SSLContext | None:
     """None when there is no certificate, or when it cannot be used; the log has the reason."""
     try:
         return provide()
-    except (OSError, ssl.SSLError):
-        log.exception("the certificate cannot be used")
+    except OSError as error:  # ssl.SSLError is one
+        log.error("the certificate cannot be used: %s", error)
         return None
 
 

@@ -14,8 +14,9 @@ from .parameters import MailCommand
 
 
 class Transaction(AiosmtpdEnvelope):
-    """mail: None until MAIL was accepted; arrival and chunks: of a message that comes by BDAT; chunks_refused: such a
-    message was refused and the rest of its chunks may still be on the way."""
+    """mail: None until MAIL was accepted; arrival: the message while it comes; chunks: set once BDAT has begun;
+    chunks_refused: such a message was refused and the rest of its chunks may still be on the way; refused: MAIL, a
+    recipient or a chunk was refused, so that what the peer had pipelined after it may be out of order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,6 +25,7 @@ class Transaction(AiosmtpdEnvelope):
         self.arrival: Arrival[Any] | None = None
         self.chunks: ChunkScanner | None = None
         self.chunks_refused = False
+        self.refused = False
 
     def discard(self) -> None:
         """The transaction is over; what has arrived of its message is forgotten."""

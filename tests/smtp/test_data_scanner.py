@@ -126,10 +126,10 @@ def test_cost_grows_with_the_message_only(line: bytes) -> None:
         best = 1e9
         for _ in range(3):
             scanner = DataScanner()
-            started = time.perf_counter()
+            started = time.thread_time()
             for start in range(0, len(wire), 65536):
                 scanner.feed(wire[start : start + 65536])
-            best = min(best, time.perf_counter() - started)
+            best = min(best, time.thread_time() - started)
         return best
 
     assert scan_s(2_000_000) < 16 * scan_s(500_000)

@@ -467,3 +467,26 @@ async def test_submission_names_its_listener(start: Start) -> None:
     assert (peer.listener, peer.account_id, peer.account) == ("submission", 7, "ana@example.org")
     assert peer.protocol is Protocol.ESMTPSA
     assert peer.tls is not None and peer.tls.startswith("TLSv1.3 ")
+
+
+async def test_what_was_pipelined_after_a_refusal_is_no_mistake(start: Start) -> None:
+    """A peer that pipelines cannot know; it hears 503 for each, and may go on."""
+    house = await start(bad_commands_most=5, message_size_octets=1000)
+    one = b"RCPT TO:<ana@example.org>\r\n"
+    async with await SmtpClient.greeted(house.port) as smtp:
+        smtp.send(b"MAIL FROM:<> SIZE=2000\r\n" + one * 30 + b"DATA\r\n" + b"BDAT 4 LAST\r\nNOOP")
+        await smtp.expect(552)
+        for _ in range(32):
+            await smtp.expect("503 5.5.1 MAIL first")
+        for _ in range(10):
+            smtp.send(b"MAIL FROM:<>\r\nRCPT TO:<nobody@example.org>\r\nDATA\r\nRSET\r\n")
+            await smtp.expect(250)
+            await smtp.expect(550)
+            await smtp.expect("503 5.5.1 RCPT first")
+            await smtp.expect(250)
+        await smtp.envelope()
+        await smtp.message(HELLO)
+        smtp.send(one * 5)
+        for _ in range(4):
+            await smtp.expect(503)
+        await smtp.expect("421 4.7.0")
