@@ -73,13 +73,13 @@ class TraceFile:
         with self._turn:
             try:
                 self._write(batch)
-            except sqlite3.DatabaseError as fault:
+            except (sqlite3.Error, OSError) as fault:
                 self._close()
                 if not _is_damage(fault):
                     log.warning("the trace could not be written: %s", fault)
                     return
                 set_aside(self._path, fault)
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(sqlite3.Error, OSError):
                     self._write(batch)
 
     def close(self) -> None:
@@ -276,7 +276,7 @@ def set_aside(path: Path, why: Exception) -> None:
     """A damaged file is moved, never deleted; the one before it gives way, so that they do not gather."""
     damaged = path.with_name(f"{path.name}.damaged")
     log.error("the trace %s is damaged (%s); it was set aside as %s and a new one begun", path, why, damaged.name)
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         os.replace(path, damaged)
 
 
@@ -300,8 +300,9 @@ def _ends(connection: sqlite3.Connection, table: str) -> tuple[int, int]:
     return (1, 0) if first is None else (first, last)
 
 
-def _is_damage(fault: sqlite3.DatabaseError) -> bool:
-    return fault.sqlite_errorcode in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such" in str(fault)
+def _is_damage(fault: Exception) -> bool:
+    code = getattr(fault, "sqlite_errorcode", None)
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(fault).startswith("no such ")
 
 
 def _holds(text: str, needle: str) -> bool:

@@ -233,12 +233,19 @@ def test_a_damaged_file_never_hurts_and_is_written_anew(name: str, path: Path) -
         assert path.with_name("trace.db.damaged").exists()
 
 
+@pytest.mark.parametrize("fault", [OSError(30, "Read-only file system"), sqlite3.OperationalError("disk I/O error")])
 def test_a_card_that_cannot_be_written_costs_the_trace_and_nothing_else(
-    path: Path, caplog: pytest.LogCaptureFixture
+    path: Path, fault: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path.mkdir(parents=True)
-    fill(path, accepted())
-    assert "the trace could not be written" in caplog.text
+    def fail(_: Path) -> sqlite3.Connection:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trace_module, "_open_for_writing", fail)
+        fill(path, accepted("lost"))
+    assert f"the trace could not be written: {fault}" in caplog.text
+    fill(path, accepted("kept"))
+    assert [s.trace_id for s in TraceReader(path).recent(5)] == ["kept"]
 
 
 def test_only_the_newest_rows_are_kept(path: Path) -> None:
