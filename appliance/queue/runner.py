@@ -17,6 +17,7 @@ import contextlib
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -47,6 +48,7 @@ from .retry_schedule import DAY_S, Delivered, GiveUp, Schedule, TryAgain, after_
 log = logging.getLogger("merpati.queue")
 
 LOOK_EVERY_S = 60.0
+READ_EVERY_S = 0.2  # while some of what was read last still waits for its turn
 GRACE_S = 5.0  # for what is being sent when we are stopped
 WRITE_AGAIN_S = 5.0
 
@@ -100,6 +102,10 @@ class QueueRunner:
         self._busy: set[int] = set()  # ids of recipients in a batch that is under way
         self._batches: set[asyncio.Task[None]] = set()
         self._calling: set[asyncio.Task[None]] = set()  # those of them that may be interrupted
+        self._backlog: list[Batch] = []  # read from the store as due, not begun yet
+        self._next_due_at: float | None = None
+        self._read_at = 0.0
+        self._stale = True  # something has changed since the store was read
         self._kicked = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
@@ -138,11 +144,16 @@ class QueueRunner:
 
     def kick(self) -> None:
         """Look now. For a change that another process has made."""
+        self._stale = True
         self._kicked.set()
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Queued | QueueChanged | QueueVerb):
-            self._kicked.set()
+            self.kick()
+
+    @staticmethod
+    def _loop_time() -> float:
+        return asyncio.get_running_loop().time()
 
     async def _run(self) -> None:
         while True:
@@ -160,29 +171,48 @@ class QueueRunner:
 
     async def _begin_what_is_due(self) -> float:
         """Starts what may start; returns for how long there is nothing more to do."""
-        now, longest_wait_s = self._clock(), self._schedule.longest_wait_s
-        recipients, next_due_at = await self._store.read(
-            lambda c: (queue_rows.due_recipients(c, now, longest_wait_s), queue_rows.next_due_at(c, now))
-        )
-        due = batches(
-            recipients,
-            now=now,
-            busy=self._busy,
-            destination=self._deliverer.destination,
-            longest_wait_s=longest_wait_s,
-        )
+        now = self._clock()
+        age_s = self._loop_time() - self._read_at
+        if not self._backlog or age_s >= READ_EVERY_S:
+            await self._read(now)
+            age_s = 0.0
         self._concurrency.forget(now)
-        waiting: dict[str, int] = {}
-        for batch in due:
-            waiting[batch.destination] = waiting.get(batch.destination, 0) + 1
-        for batch in due:
+        waiting = Counter(batch.destination for batch in self._backlog)
+        left = []
+        for batch in self._backlog:
             if self._concurrency.may_start(
                 batch.destination, waiting=waiting[batch.destination], now=now, asked_for=batch.asked_for
             ):
                 waiting[batch.destination] -= 1
                 self._begin(batch)
-        next_at = (next_due_at, self._concurrency.next_change_at(now))
-        return min([LOOK_EVERY_S, *(max(0.0, at - now) for at in next_at if at is not None)])
+            else:
+                left.append(batch)
+        self._backlog = left
+        rested_at = self._concurrency.next_change_at(now)
+        waits_s = [LOOK_EVERY_S] if rested_at is None else [LOOK_EVERY_S, rested_at - now]
+        if left and self._stale:
+            waits_s.append(READ_EVERY_S - age_s)
+        if self._next_due_at is not None:
+            waits_s.append(max(self._next_due_at - now, READ_EVERY_S - age_s if left else 0.0))
+        return min(waits_s)
+
+    async def _read(self, now: float) -> None:
+        """What is due, from the store."""
+        self._stale = False
+        longest_wait_s = self._schedule.longest_wait_s
+        # Who is busy now may be done before the answer is here, and the answer not know of it: not to be tried again.
+        busy = set(self._busy)
+        recipients, self._next_due_at = await self._store.read(
+            lambda c: (queue_rows.due_recipients(c, now, longest_wait_s), queue_rows.next_due_at(c, now))
+        )
+        self._backlog = batches(
+            recipients,
+            now=now,
+            busy=busy | self._busy,
+            destination=self._deliverer.destination,
+            longest_wait_s=longest_wait_s,
+        )
+        self._read_at = self._loop_time()
 
     def _begin(self, batch: Batch) -> None:
         self._busy.update(batch.ids)
@@ -195,6 +225,7 @@ class QueueRunner:
         self._batches.discard(task)
         self._calling.discard(task)
         self._busy.difference_update(batch.ids)
+        self._stale = True
         if not task.cancelled() and task.exception() is not None:
             log.error("a delivery ended in a fault of ours", exc_info=task.exception())
         self._kicked.set()
