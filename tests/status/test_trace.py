@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -216,10 +217,13 @@ DAMAGE = {
         path.read_bytes()[:100] + os.urandom(len(path.read_bytes()) - 100)
     ),
     "cut short": lambda path: os.truncate(path, 5000),
-    "tables missing": lambda path: (
-        sqlite3.connect(path).executescript("DROP TABLE steps; DROP TABLE refusals;").close()
-    ),
+    "tables missing": lambda path: drop_tables(path),
 }
+
+
+def drop_tables(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE steps; DROP TABLE refusals;")
 
 
 @pytest.mark.parametrize("name", DAMAGE)
