@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from appliance.smtp import Listener
+from appliance.smtp import Listener, SmtpServer, SmtpSettings
 from appliance.smtp.limits import ConnectionLimits
 from tests.support.smtp_client import SmtpClient
 
@@ -43,25 +43,21 @@ async def test_a_socket_that_is_bound_already() -> None:
     await house.server.stop()
 
 
-async def test_a_port_that_is_taken() -> None:
-    house = House()
-    await house.start()
-    other = House()
-    other.port = house.port
+async def test_a_port_that_is_taken(start: Start) -> None:
+    house = await start()
+    server = SmtpServer(
+        SmtpSettings("mx.example.org"),
+        Listener.SMTP,
+        intake=house.intake,
+        sign_in=house.sign_in,
+        tls=lambda: None,
+        bus=house.bus,
+    )
     with pytest.raises(OSError):
-        from appliance.smtp import SmtpServer, SmtpSettings
-
-        server = SmtpServer(
-            SmtpSettings("mx.example.org"),
-            Listener.SMTP,
-            intake=other.intake,
-            sign_in=other.sign_in,
-            tls=lambda: None,
-            bus=other.bus,
-        )
         await server.start("127.0.0.1", house.port)
     assert not server.state().listening
-    await house.server.stop()
+    assert server.health() == "smtp is closed"
+    assert house.server.health() is None
 
 
 async def test_every_address_of_this_machine() -> None:
