@@ -38,12 +38,12 @@ class News:
 
 @dataclass(slots=True, frozen=True)
 class Report:
-    """A message of ours for `to`; about: ids of the recipients it tells of."""
+    """A message of ours for `to`; about: the addresses of the recipients it tells of."""
 
     action: Action
     to: Address
     octets: bytes
-    about: tuple[int, ...]
+    about: tuple[str, ...]
 
 
 def wanted(message: QueuedMessage, recipient: QueuedRecipient, action: Action) -> bool:
@@ -85,7 +85,7 @@ def write_reports(
                 now=now,
                 retry_until=retry_until if action is Action.DELAYED else None,
             )
-            reports.append(Report(action, to, octets, tuple(each.recipient.id for each in about)))
+            reports.append(Report(action, to, octets, tuple(each.recipient.address for each in about)))
     return reports
 
 

@@ -51,6 +51,7 @@ LOOK_EVERY_S = 60.0
 READ_EVERY_S = 0.2  # while some of what was read last still waits for its turn
 GRACE_S = 5.0  # for what is being sent when we are stopped
 WRITE_AGAIN_S = 5.0
+REPORT_AGAIN_S = 900.0
 
 PlanReport = Callable[[bytes, Address], Awaitable[DeliveryPlan | None]]
 """intake's: a report and whom it is for → where it goes; None when that is nowhere."""
@@ -72,6 +73,17 @@ class _Verdict:
     put_off: list[PutOff] = field(default_factory=list)
     news: list[News] = field(default_factory=list)
     attempted: list[Attempted] = field(default_factory=list)
+
+    @property
+    def warned(self) -> list[int]:
+        return [each.recipient.id for each in self.news if each.action is Action.DELAYED]
+
+    def without_reports(self, next_attempt_at: float) -> _Verdict:
+        """Who is owed word of a failure stays queued and is tried once more; other news is not that important."""
+        owed = [each for each in self.news if each.action is Action.FAILED]
+        ids = {each.recipient.id for each in owed}
+        stay = [PutOff(each.recipient.id, each.sentence, each.outcome.host, next_attempt_at) for each in owed]
+        return _Verdict([id for id in self.gone if id not in ids], self.put_off + stay, [], self.attempted)
 
 
 class QueueRunner:
@@ -293,29 +305,28 @@ class QueueRunner:
         """Writes down, and tells once it is written. Not to be interrupted: `stop` waits for it."""
         now = self._clock()
         verdict = self._judge(message, recipients, outcomes, now)
-        reports = await self._write_reports(message, content, verdict.news, now)
         plans: list[tuple[Report, DeliveryPlan]] = []
         try:
-            for report in reports:
-                plan = await self._plan_report(report.octets, report.to)
-                if plan is not None:
-                    plans.append((report, _as_needed(plan, report, message)))
-            warned = [each.recipient.id for each in verdict.news if each.action is Action.DELAYED]
-            settled = settle(
-                gone=verdict.gone, put_off=verdict.put_off, warned=warned, reports=[plan for _, plan in plans]
-            )
-
-            def change(tx: Tx) -> None:
-                for event in verdict.attempted:
-                    tx.tell(event)
-                settled(tx)
-                for bounced in _bounced(message, recipients, plans, now):
-                    tx.tell(bounced)
-
-            await self._write_down(change, durable=bool(verdict.gone or plans))
+            plans = await self._plan_reports(message, content, verdict.news, now)
+            await self._write_down(_settlement(message, verdict, plans, now), durable=bool(verdict.gone or plans))
+        except Exception:
+            # What was delivered must leave the queue whatever becomes of a report; who is owed one stays in it.
+            log.exception("nobody could be told what became of %s", message.trace_id)
+            kept = verdict.without_reports(now + REPORT_AGAIN_S)
+            await self._write_down(_settlement(message, kept, [], now), durable=bool(kept.gone))
         finally:
             for _, plan in plans:
                 plan.content.discard()
+
+    async def _plan_reports(
+        self, message: QueuedMessage, content: Content | None, news: Sequence[News], now: float
+    ) -> list[tuple[Report, DeliveryPlan]]:
+        plans = []
+        for report in await self._write_reports(message, content, news, now):
+            plan = await self._plan_report(report.octets, report.to)
+            if plan is not None:
+                plans.append((report, _as_needed(plan, report, message)))
+        return plans
 
     def _judge(
         self,
@@ -416,19 +427,26 @@ class QueueRunner:
                 await asyncio.sleep(WRITE_AGAIN_S)
 
 
-def _bounced(
-    message: QueuedMessage,
-    recipients: Sequence[QueuedRecipient],
-    plans: Sequence[tuple[Report, DeliveryPlan]],
-    now: float,
-) -> list[Bounced]:
-    return [
-        Bounced(at=now, trace_id=message.trace_id, recipient=each.address, report_trace_id=plan.trace_id)
-        for report, plan in plans
-        if report.action is Action.FAILED
-        for each in recipients
-        if each.id in report.about
-    ]
+def _settlement(
+    message: QueuedMessage, verdict: _Verdict, plans: Sequence[tuple[Report, DeliveryPlan]], now: float
+) -> Change[None]:
+    """Rows, reports and what is told of them, in one transaction."""
+    settled = settle(
+        gone=verdict.gone, put_off=verdict.put_off, warned=verdict.warned, reports=[plan for _, plan in plans]
+    )
+
+    def change(tx: Tx) -> None:
+        for attempted in verdict.attempted:
+            tx.tell(attempted)
+        settled(tx)
+        for report, plan in plans:
+            if report.action is Action.FAILED:
+                for address in report.about:
+                    tx.tell(
+                        Bounced(at=now, trace_id=message.trace_id, recipient=address, report_trace_id=plan.trace_id)
+                    )
+
+    return change
 
 
 def _envelope(recipient: QueuedRecipient) -> Recipient:

@@ -10,12 +10,14 @@ from email.parser import BytesParser
 
 import pytest
 
+from appliance.mail.address import Address
 from appliance.queue.concurrency import Limits
 from appliance.queue.retry_schedule import Schedule
 from appliance.queue.verbs import Verb, apply_now
 from appliance.status.events import Attempted, Bounced, Filed, Outcome, QueueChanged
 from appliance.store import queue_rows
 from appliance.store.changes import queue as changes
+from appliance.store.changes.delivery import DeliveryPlan
 from appliance.store.interface import Store
 from appliance.store.queue_rows import State
 from appliance.store.refusals import StorageFailed
@@ -467,6 +469,7 @@ from appliance.config.schema import OutboundConfig
 from appliance.dns.resolver import Resolver
 from appliance.queue.runner import QueueRunner
 from appliance.status.bus import Bus
+from appliance.store.changes.delivery import DeliveryPlan
 from appliance.store.interface import Store
 from appliance.transport.deliver import Deliverer
 
@@ -513,3 +516,27 @@ async def test_a_process_that_is_killed_in_the_middle_loses_nothing(post: PostOf
 
 def _was_said(mta: RemoteMta, verb: str) -> bool:
     return any(command.startswith(verb) for command in mta.commands) or not verb
+
+
+async def test_a_report_that_cannot_be_made_keeps_who_is_owed_it_and_repeats_nothing(
+    post: PostOffice, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = True
+
+    async def plan_report(report: bytes, to: Address) -> DeliveryPlan | None:
+        if broken:
+            raise RuntimeError("a fault of ours")
+        return await post.intake.plan_report(report, to)
+
+    with RemoteMta({"RCPT": lambda argument: "250 ok" if "carl" in argument else NO_SUCH_USER}) as mta:
+        await post.run(mta.port, plan_report=plan_report)
+        await post.send("bob@them.test", "carl@them.test")
+        await post.until_attempted(2)
+        assert [row.address for row in await post.queued()] == ["bob@them.test"]
+        broken = False
+        post.pass_time(1000)
+        await post.until(lambda: bool(post.of(Bounced)))
+        assert await post.queued() == []
+        assert len(await post.inbox()) == 1
+        assert [m.recipients for m in mta.messages] == [["<carl@them.test>"]]
+    assert "nobody could be told" in caplog.text
