@@ -19,7 +19,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -30,20 +30,21 @@ from ..mail.content import Content
 from ..mail.envelope import Recipient
 from ..mail.reason import Reason, because
 from ..status.bus import Bus
-from ..status.events import Attempted, Bounced, Event, Outcome, QueueChanged, Queued, QueueVerb
+from ..status.events import Event, Outcome, QueueChanged, Queued, QueueVerb
 from ..store import queue_rows
 from ..store.changes.delivery import DeliveryPlan
-from ..store.changes.queue import PutOff, note_attempt, settle
+from ..store.changes.queue import note_attempt
 from ..store.interface import Store
 from ..store.queue_rows import QueuedMessage, QueuedRecipient
 from ..store.refusals import StoreRefusal
-from ..store.transaction import Change, Tx
+from ..store.transaction import Change
 from ..transport.interpret import RecipientOutcome
 from ..transport.transaction import Job
 from .concurrency import Concurrency, Limits
 from .due import Batch, batches
 from .reports import News, Report, wanted, write_reports
-from .retry_schedule import DAY_S, Delivered, GiveUp, Schedule, TryAgain, after_attempt
+from .retry_schedule import Schedule
+from .settlement import judge, settlement
 
 log = logging.getLogger("merpati.queue")
 
@@ -63,27 +64,6 @@ class Delivers(Protocol):
     def destination(self, domain: str) -> str: ...
     async def deliver(self, job: Job) -> list[RecipientOutcome]: ...
     async def close(self) -> None: ...
-
-
-@dataclass(slots=True)
-class _Verdict:
-    """What is to be written down and told after one batch."""
-
-    gone: list[int] = field(default_factory=list)
-    put_off: list[PutOff] = field(default_factory=list)
-    news: list[News] = field(default_factory=list)
-    attempted: list[Attempted] = field(default_factory=list)
-
-    @property
-    def warned(self) -> list[int]:
-        return [each.recipient.id for each in self.news if each.action is Action.DELAYED]
-
-    def without_reports(self, next_attempt_at: float) -> _Verdict:
-        """Who is owed word of a failure stays queued and is tried once more; other news is not that important."""
-        owed = [each for each in self.news if each.action is Action.FAILED]
-        ids = {each.recipient.id for each in owed}
-        stay = [PutOff(each.recipient.id, each.sentence, each.outcome.host, next_attempt_at) for each in owed]
-        return _Verdict([id for id in self.gone if id not in ids], self.put_off + stay, [], self.attempted)
 
 
 class QueueRunner:
@@ -304,16 +284,16 @@ class QueueRunner:
     ) -> None:
         """Writes down, and tells once it is written. Not to be interrupted: `stop` waits for it."""
         now = self._clock()
-        verdict = self._judge(message, recipients, outcomes, now)
+        verdict = judge(message, recipients, outcomes, now=now, schedule=self._schedule, jitter=self._jitter)
         plans: list[tuple[Report, DeliveryPlan]] = []
         try:
             plans = await self._plan_reports(message, content, verdict.news, now)
-            await self._write_down(_settlement(message, verdict, plans, now), durable=bool(verdict.gone or plans))
+            await self._write_down(settlement(message, verdict, plans, now), durable=bool(verdict.gone or plans))
         except Exception:
             # What was delivered must leave the queue whatever becomes of a report; who is owed one stays in it.
             log.exception("nobody could be told what became of %s", message.trace_id)
             kept = verdict.without_reports(now + REPORT_AGAIN_S)
-            await self._write_down(_settlement(message, kept, [], now), durable=bool(kept.gone))
+            await self._write_down(settlement(message, kept, [], now), durable=bool(kept.gone))
         finally:
             for _, plan in plans:
                 plan.content.discard()
@@ -327,62 +307,6 @@ class QueueRunner:
             if plan is not None:
                 plans.append((report, _as_needed(plan, report, message)))
         return plans
-
-    def _judge(
-        self,
-        message: QueuedMessage,
-        recipients: Sequence[QueuedRecipient],
-        outcomes: Sequence[RecipientOutcome],
-        now: float,
-    ) -> _Verdict:
-        verdict = _Verdict()
-        for recipient, outcome in zip(recipients, outcomes, strict=True):
-            what_next = after_attempt(
-                outcome.outcome,
-                attempts=recipient.attempts + 1,
-                accepted_at=message.accepted_at,
-                delay_warned=recipient.delay_warned,
-                now=now,
-                jitter=self._jitter(),
-                schedule=self._schedule,
-            )
-            reason, told = outcome.reason, outcome.outcome
-            next_attempt_at: float | None = None
-            match what_next:
-                case Delivered():
-                    verdict.gone.append(recipient.id)
-                    if not outcome.reports_passed_on:
-                        verdict.news.append(News(Action.RELAYED, recipient, outcome, reason.for_peer))
-                case TryAgain(next_at, warn):
-                    next_attempt_at = next_at
-                    reply = outcome.reply or reason.for_peer
-                    verdict.put_off.append(PutOff(recipient.id, reply, outcome.host, next_at))
-                    if warn:
-                        verdict.news.append(News(Action.DELAYED, recipient, outcome, reason.for_peer))
-                case GiveUp(expired):
-                    verdict.gone.append(recipient.id)
-                    told = Outcome.FAILED
-                    if expired:
-                        outcome = replace(outcome, status=_expired_status(outcome.status))
-                        days = max(1, round((now - message.accepted_at) / DAY_S))
-                        reason = because("gave-up", days=days, why=reason.for_peer)
-                    verdict.news.append(News(Action.FAILED, recipient, outcome, reason.for_peer))
-                    if not wanted(message, recipient, Action.FAILED):
-                        log.info("nobody is told that %s did not reach %s", message.trace_id, recipient.address)
-            verdict.attempted.append(
-                Attempted(
-                    at=now,
-                    trace_id=message.trace_id,
-                    recipient=recipient.address,
-                    host=outcome.host,
-                    outcome=told,
-                    reply=outcome.reply or outcome.reason.for_peer,
-                    sentence=reason.for_owner,
-                    tls=outcome.tls,
-                    next_attempt_at=next_attempt_at,
-                )
-            )
-        return verdict
 
     async def _write_reports(
         self, message: QueuedMessage, content: Content | None, news: Sequence[News], now: float
@@ -427,28 +351,6 @@ class QueueRunner:
                 await asyncio.sleep(WRITE_AGAIN_S)
 
 
-def _settlement(
-    message: QueuedMessage, verdict: _Verdict, plans: Sequence[tuple[Report, DeliveryPlan]], now: float
-) -> Change[None]:
-    """Rows, reports and what is told of them, in one transaction."""
-    settled = settle(
-        gone=verdict.gone, put_off=verdict.put_off, warned=verdict.warned, reports=[plan for _, plan in plans]
-    )
-
-    def change(tx: Tx) -> None:
-        for attempted in verdict.attempted:
-            tx.tell(attempted)
-        settled(tx)
-        for report, plan in plans:
-            if report.action is Action.FAILED:
-                for address in report.about:
-                    tx.tell(
-                        Bounced(at=now, trace_id=message.trace_id, recipient=address, report_trace_id=plan.trace_id)
-                    )
-
-    return change
-
-
 def _envelope(recipient: QueuedRecipient) -> Recipient:
     return Recipient(Address.parse(recipient.address), parse_notify(recipient.notify), recipient.orcpt)
 
@@ -461,11 +363,6 @@ def _reachable(outcomes: Sequence[RecipientOutcome]) -> bool | None:
     if any(outcome.unreachable for outcome in outcomes):
         return False
     return True if any(outcome.host for outcome in outcomes) else None
-
-
-def _expired_status(status: str) -> str:
-    """RFC 3463 3.5: X.4.7, delivery time expired; what it is put off for is said in words."""
-    return "5.4.7" if status.startswith("4.") else status
 
 
 def _as_needed(plan: DeliveryPlan, report: Report, message: QueuedMessage) -> DeliveryPlan:
