@@ -90,25 +90,40 @@ class Intake:
                 return Reply(550, "4.6", reason)
             case Nowhere(reason):
                 return Reply(550, "1.1", reason)
-            case Remote() if not self.settings.sends and len(destinations) == 1:
-                return Reply(450, "7.1", because("outbound-off", address=address))
+        if not self.settings.sends and all(isinstance(destination, Remote) for destination in destinations):
+            return Reply(450, "7.1", because("outbound-off", address=address))
         return None
 
     async def accept(self, peer: Peer, envelope: Envelope, content: SpooledContent) -> Reply:
-        """The reply to the end of DATA. Durability: the message is on the card when it is 250."""
+        """The reply to the end of DATA; the content is taken over and discarded, whatever comes of it. A recipient that
+        went away since RCPT is put off with all the others: the peer will hear the truth when it comes again, and until
+        then nothing is lost and nobody gets it twice. Durability: the message is on the card when it is 250."""
+        try:
+            return await self._accept(peer, envelope, content)
+        except NoSuchAccount as gone:
+            return Reply(450, "2.1", gone.reason)
+        except StorageLow as low:
+            return Reply(452, "3.1", low.reason)
+        except StoreRefusal as refusal:
+            return Reply(451, "3.0", refusal.reason)
+        except Exception as fault:
+            log.exception("a message could not be accepted")
+            return Reply(451, "3.0", because("our-fault", what=fault))
+        finally:
+            content.discard()
+
+    async def _accept(self, peer: Peer, envelope: Envelope, content: SpooledContent) -> Reply:
         if content.size > self.settings.message_size:
             return self.too_large()
+        self._store.need_room(content.stored_octets)  # the peer may have said nothing of the size, or not the truth
         header = await asyncio.to_thread(_header_of, content)
         if len(header_values(header, b"Received")) > HOPS_MOST:
             return Reply(554, "4.6", because("loop", limit=HOPS_MOST))
         trace_id = new_trace_id()
         now = datetime.now(UTC)
-        if peer.account_id is not None:
-            content = await self._complete(content, header, trace_id, now)
+        completed = await self._complete(peer, content, header, trace_id, now)
         try:
-            plan = await self._plan(peer, envelope, content, trace_id, now)
-            if not plan.filings and not plan.dispatches:  # every recipient went away since it was accepted
-                return Reply(550, "1.1", because("no-such-address", address=envelope.recipients[0].address))
+            plan = await self._plan(peer, envelope, completed, trace_id, now)
             accepted = _accepted(peer, envelope, plan)
 
             def change(tx: Tx) -> None:
@@ -116,14 +131,8 @@ class Intake:
                 deliver_in(tx, plan)
 
             await self._store.write(change)
-        except NoSuchAccount as gone:
-            return Reply(450, "2.1", gone.reason)
-        except StorageLow as low:
-            return Reply(452, "3.1", low.reason)
-        except StoreRefusal as refusal:
-            return Reply(451, "3.0", refusal.reason)
         finally:
-            content.discard()
+            completed.discard()
         return Reply(250, "0.0", because("accepted", id=trace_id))
 
     async def plan_report(self, message: bytes, recipient: Address) -> DeliveryPlan | None:
@@ -132,14 +141,21 @@ class Intake:
         content = self._store.spool_bytes(message)
         peer = Peer(ip="127.0.0.1", helo=self.settings.hostname, protocol=Protocol.LOCAL)
         envelope = Envelope(reverse_path=None, recipients=(Recipient(recipient),))
-        plan = await self._plan(peer, envelope, content, new_trace_id(), datetime.now(UTC))
-        return plan if plan.filings or plan.dispatches else None
+        try:
+            return await self._plan(peer, envelope, content, new_trace_id(), datetime.now(UTC))
+        except NoSuchAccount:
+            content.discard()
+            return None
 
     def too_large(self) -> Reply:
         return Reply(552, "3.4", because("too-large", limit=self.settings.message_size))
 
-    async def _complete(self, content: SpooledContent, header: bytes, trace_id: str, now: datetime) -> SpooledContent:
+    async def _complete(
+        self, peer: Peer, content: SpooledContent, header: bytes, trace_id: str, now: datetime
+    ) -> SpooledContent:
         """Adds the header lines that a submission lacks; they become part of the content, as if its author had."""
+        if peer.account_id is None:
+            return content
         missing = trace_header.missing_headers(
             has_date=bool(header_values(header, b"Date")),
             has_message_id=bool(header_values(header, b"Message-ID")),
@@ -152,14 +168,16 @@ class Intake:
 
         def spool_again() -> SpooledContent:
             spool = self._store.open_spool()
-            spool.write(missing)
-            for piece in content.pieces():
-                spool.write(piece)
-            return spool.finish()
+            try:
+                spool.write(missing)
+                for piece in content.pieces():
+                    spool.write(piece)
+                return spool.finish()
+            except BaseException:
+                spool.discard()
+                raise
 
-        completed = await asyncio.to_thread(spool_again)
-        content.discard()
-        return completed
+        return await asyncio.to_thread(spool_again)
 
     async def _plan(
         self, peer: Peer, envelope: Envelope, content: SpooledContent, trace_id: str, now: datetime
@@ -196,13 +214,18 @@ class Intake:
         )
 
     async def _destinations(self, envelope: Envelope) -> tuple[tuple[Filing, ...], tuple[Forwarding, ...]]:
-        """Each account and each outside address once, however many recipients lead there."""
+        """Each account and each outside address once, however many recipients lead there. Raises NoSuchAccount for a
+        recipient that lives nowhere any more."""
+        if not envelope.recipients:  # what is kept for nobody must not be answered 250
+            raise ValueError("an envelope without a recipient")
         resolved = await self._store.read(
             lambda c: [(to, resolve(c, self.settings.domains, to.address)) for to in envelope.recipients]
         )
         filings: dict[int, Filing] = {}
         forwardings: dict[str, Forwarding] = {}
         for to, destinations in resolved:
+            if isinstance(destinations[0], Nowhere):
+                raise NoSuchAccount(str(to.address))
             for destination in destinations:
                 match destination:
                     case Local(account_id, account):

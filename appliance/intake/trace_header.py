@@ -24,8 +24,8 @@ def received(peer: Peer, *, hostname: str, trace_id: str, only_recipient: Addres
     """only_recipient: named when there is one, so that no copy tells of the others (RFC 5321 7.2)."""
     helo = peer.helo if _DOMAIN.fullmatch(peer.helo) else "unknown"
     if peer.account is not None:
-        # A submission tells nobody which address its owner sits at.
-        lines = [f"Received: from {helo} by {hostname}"]
+        # A submission tells nobody which address its owner sits at; mail programs say it in EHLO too.
+        lines = [f"Received: from {'unknown' if helo.startswith('[') else helo} by {hostname}"]
     else:
         lines = [f"Received: from {helo} ({_address_literal(peer.ip)})", f"\tby {hostname}"]
     how = f"\twith {_protocol(peer, only_recipient)} id {trace_id}"
@@ -49,9 +49,12 @@ def missing_headers(*, has_date: bool, has_message_id: bool, hostname: str, trac
 
 def _address_literal(ip: str) -> str:
     try:
-        return f"[IPv6:{ip}]" if ipaddress.ip_address(ip).version == 6 else f"[{ip}]"
+        address = ipaddress.ip_address(ip.partition("%")[0])
     except ValueError:
         return "[unknown]"
+    if isinstance(address, ipaddress.IPv6Address):
+        return f"[{address.ipv4_mapped}]" if address.ipv4_mapped else f"[IPv6:{address}]"
+    return f"[{address}]"
 
 
 def _protocol(peer: Peer, recipient: Address | None) -> str:

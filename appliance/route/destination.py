@@ -41,8 +41,9 @@ Destination = Local | Remote | Nowhere
 def resolve(connection: sqlite3.Connection, domains: Sequence[str], recipient: Address) -> tuple[Destination, ...]:
     """domains: ours, in A-labels. Never empty; several destinations only through an alias."""
     found: list[Destination] = []
-    _follow(connection, domains, recipient, recipient, (), found)
-    return tuple(d for d in found if not isinstance(d, Nowhere)) or tuple(found)
+    _follow(connection, domains, recipient, recipient, (), set(), found)
+    good = [destination for destination in found if not isinstance(destination, Nowhere)]
+    return tuple(good or found or [Nowhere(because("no-such-address", address=recipient))])
 
 
 def without_detail(recipient: Address) -> Address | None:
@@ -64,14 +65,20 @@ def _follow(
     recipient: Address,
     asked: Address,
     path: tuple[str, ...],
+    followed: set[str],
     found: list[Destination],
 ) -> None:
+    """path: the aliases that led here; followed: whatever was looked up, so that aliases that fan out and meet again
+    cost no more than there are of them."""
     if recipient.domain not in domains:
         _add(found, Remote(recipient))
         return
-    if recipient.key in path or len(path) >= DEEPEST:
+    if recipient.key in path or len(path) > DEEPEST:
         _add(found, Nowhere(because("alias-loop", address=asked)))
         return
+    if recipient.key in followed:
+        return
+    followed.add(recipient.key)
     match _look_up(connection, recipient):
         case Account(id=account_id, address=account):
             _add(found, Local(account_id, account))
@@ -80,8 +87,9 @@ def _follow(
                 try:
                     parsed = Address.parse(target)
                 except AddressFault:
-                    continue
-                _follow(connection, domains, parsed, asked, (*path, recipient.key), found)
+                    _add(found, Nowhere(because("no-such-address", address=asked)))
+                else:
+                    _follow(connection, domains, parsed, asked, (*path, recipient.key), followed, found)
         case None:
             _add(found, Nowhere(because("no-such-address", address=asked)))
 

@@ -51,7 +51,9 @@ class Store:
 
         A caller that is cancelled gives up the answer, not the change.
         """
-        return await asyncio.shield(asyncio.wrap_future(self._writer.submit(change, durable=durable)))
+        made = asyncio.wrap_future(self._writer.submit(change, durable=durable))
+        made.add_done_callback(_heard)
+        return await asyncio.shield(made)
 
     def write_now(self, change: Change[T], *, durable: bool = True) -> T:
         return self._writer.submit(change, durable=durable).result()
@@ -108,6 +110,12 @@ class Store:
     def close(self) -> None:
         self._writer.close()
         self._readers.close()
+
+
+def _heard(made: asyncio.Future[T]) -> None:
+    """A refusal is no news when its caller has given up waiting for it."""
+    if not made.cancelled():
+        made.exception()
 
 
 def _create(path: Path) -> None:
