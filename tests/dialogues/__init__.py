@@ -1,0 +1,1 @@
+"""Dialogues as text files: several connections, what is sent, what must come and what must not. See `script.py`."""
