@@ -34,6 +34,7 @@ from ..store.interface import Store
 from ..tls.contexts import ServerContext
 from ..transport.sign import load_keys, sign
 from .listeners import Listeners, Parts
+from .memory import give_back
 from .notify import notify, watchdog_every_s
 from .outbound import make_runner
 from .places import Places
@@ -46,6 +47,7 @@ LOOK_EVERY_S = 60.0  # at the card's free space and at the store's health
 
 def main(places: Places) -> None:
     """Until SIGTERM."""
+    give_back()
     places.make()
     asyncio.run(MailService(places).run())
 

@@ -16,6 +16,7 @@ from ..config import ListenConfig, load
 from ..setup.set_up import write_secret
 from ..status.socket import StatusClient
 from ..store.interface import Store
+from .memory import give_back
 from .notify import notify
 from .places import Places
 from .ready import tell_ready
@@ -27,6 +28,7 @@ BODY_MOST_OCTETS = 1024 * 1024
 
 def main(places: Places) -> None:
     """Until SIGTERM."""
+    give_back()
     places.make()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -61,6 +63,8 @@ def main(places: Places) -> None:
         tell_ready("web", {"web": port})
         ended.wait()
         notify(stopping=True)
+        app.extensions["merpati"].close()  # open dashboards
+        server.task_dispatcher.shutdown(timeout=2)  # or a page still being answered would find its socket gone
         server.close()
     finally:
         store.close()
