@@ -84,6 +84,10 @@ class Site:
                 self._accounts = Accounts(self.store, domains)
             return self._accounts
 
+    def close(self) -> None:
+        """Before the server is closed: ends what would write to it still."""
+        self.feed.close()
+
     @contextlib.contextmanager
     def hashing(self) -> Iterator[None]:
         """Around whatever hashes a password."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,25 @@ def test_a_stream_ends_some_time(mail: FakeMail, monkeypatch: pytest.MonkeyPatch
     assert feed.join()
     assert list(feed.follow()) == [snapshot(1)]
     feed.leave()
+
+
+def test_closing_ends_every_stream_and_takes_no_more(mail: FakeMail) -> None:
+    feed = Feed(mail)
+    assert feed.join()
+    ended = threading.Event()
+
+    def look() -> None:
+        with live.place(feed):
+            for _ in feed.follow():
+                looking.set()
+        ended.set()
+
+    looking = threading.Event()
+    threading.Thread(target=look).start()
+    assert looking.wait(10)
+    feed.close()
+    assert ended.wait(10)
+    assert not feed.join()
 
 
 def test_the_page_is_told_over_http(world: World) -> None:

@@ -17,6 +17,7 @@ from ..deps import StatusDoor
 MOST_STREAMS = 3
 HEARTBEAT_S = 10.0
 LONGEST_S = 600.0  # a stream ends now and then, and the browser opens the next: none is forgotten open
+CLOSED_WITHIN_S = 2.0
 GATHER_S = 0.3  # between two words to a browser
 _SNAPSHOTS = ("Snapshot",)
 
@@ -29,11 +30,12 @@ class Feed:
         self._snapshot: Snapshot | None = None
         self._open = 0
         self._following = False
+        self._closed = False
 
     def join(self) -> bool:
         """Takes a place; False when all are taken. Whoever got one must `follow` or `leave`."""
         with self._news:
-            if self._open >= MOST_STREAMS:
+            if self._closed or self._open >= MOST_STREAMS:
                 return False
             self._open += 1
             if not self._following:
@@ -46,6 +48,13 @@ class Feed:
             self._open -= 1
             self._news.notify_all()
 
+    def close(self, within_s: float = CLOSED_WITHIN_S) -> None:
+        """Ends every stream and waits for them, so that none writes into a server that is gone."""
+        with self._news:
+            self._closed = True
+            self._news.notify_all()
+            self._news.wait_for(lambda: self._open == 0, within_s)
+
     def follow(self) -> Iterator[Snapshot | None]:
         """The state, at once, whenever it changes, and at least every HEARTBEAT_S; None: nobody answers. Blocks."""
         seen = -1
@@ -54,10 +63,13 @@ class Feed:
         yield first
         while time.monotonic() < until:
             with self._news:
-                self._news.wait_for(lambda before=seen: self._version != before, HEARTBEAT_S)  # type: ignore[misc]
+                self._news.wait_for(lambda before=seen: self._closed or self._version != before, HEARTBEAT_S)  # type: ignore[misc]
+                if self._closed:
+                    return
                 seen, snapshot = self._version, self._snapshot
             yield snapshot if seen else self._status.snapshot()
-            time.sleep(GATHER_S)
+            with self._news:
+                self._news.wait_for(lambda: self._closed, GATHER_S)
 
     def _listen(self) -> None:
         """Runs while somebody looks. The mail process gives a sign of life every few seconds, so this ends soon after."""
