@@ -1,4 +1,4 @@
-"""Every dialogue in `imap/` goes as it is written, and breaks no rule that the strict client knows."""
+"""Every dialogue in `imap/` goes as it is written."""
 
 from __future__ import annotations
 
