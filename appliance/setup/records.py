@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,5 +71,13 @@ def certificate_files(home: Path, config: Config) -> tuple[Path, Path]:
 def _spf(config: Config) -> str:
     if config.outbound.mode == "smarthost" and config.outbound.smarthost is not None:
         # The provider says in its own pages which name to include; that of the relay itself is the usual one.
-        return f"v=spf1 mx a:{config.outbound.smarthost.host} ~all"
+        return f"v=spf1 mx {_spf_host(config.outbound.smarthost.host)} ~all"
     return "v=spf1 mx -all"
+
+
+def _spf_host(host: str) -> str:
+    """RFC 7208 5.3, 5.6: a name is looked up, an address is named as what it is."""
+    try:
+        return f"ip{ipaddress.ip_address(host).version}:{host}"
+    except ValueError:
+        return f"a:{host}"

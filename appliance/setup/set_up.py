@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +19,7 @@ from ..mail.reason import Reason, because
 from ..route.destination import POSTMASTER
 from ..store.changes.accounts import set_administrator
 from ..store.interface import Store
-from ..store.refusals import AddressTaken, StoreRefusal
+from ..store.refusals import AddressTaken, NoSuchAccount, StoreRefusal
 from ..tls.self_signed import ensure_certificate
 from ..transport.sign import ensure_keys
 
@@ -59,22 +62,35 @@ class Answers:
 
 
 def set_up(home: Path, store: Store, answers: Answers) -> Config:
-    """Returns the configuration as written. Raises SetupFault. Durability: durable."""
+    """Returns the configuration as written. Two at once have one winner. Raises SetupFault. Durability: durable."""
     path = home / FILE_NAME
     try:
-        if load(path).is_set_up:
-            raise SetupFault(because("set-up-already"))
-        domain, hostname = _domain(answers.domain), _domain(answers.hostname)
-        accounts = Accounts(store, (domain,))
-        ensure_certificate(home / "keys" / "tls", hostname)
-        ensure_keys(home / "keys" / "dkim", domain)
-        _administrator(accounts, store, answers)
-        _first_account(accounts, domain, answers)
-        return edit(path, _values(home, hostname, domain, answers))
+        with _alone(home / "keys"):
+            if load(path).is_set_up:
+                raise SetupFault(because("set-up-already"))
+            domain, hostname = _domain(answers.domain), _domain(answers.hostname)
+            accounts = Accounts(store, (domain,))
+            ensure_certificate(home / "keys" / "tls", hostname)
+            ensure_keys(home / "keys" / "dkim", domain)
+            _administrator(accounts, store, answers)
+            _first_account(accounts, domain, answers)
+            return edit(path, _values(home, hostname, domain, answers))
     except (AccountFault, StoreRefusal) as fault:
         raise SetupFault(fault.reason) from fault
     except ConfigFault as fault:
         raise SetupFault(because("configuration", what=fault)) from fault
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[int]:
+    """Whoever comes second waits, and then finds it done."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _administrator(accounts: Accounts, store: Store, answers: Answers) -> None:
@@ -85,19 +101,22 @@ def _administrator(accounts: Accounts, store: Store, answers: Answers) -> None:
 
 
 def _first_account(accounts: Accounts, domain: str, answers: Answers) -> None:
-    """Done over again after an interrupted set-up: an account that is there already gets the password given now."""
+    """Done over again after an interrupted set-up: an account that is there already gets the password given now, and
+    the aliases of that time lead to the account named now."""
     if answers.first_address is None or answers.first_password is None:
         return
     try:
         address = Address.parse(answers.first_address)
     except AddressFault as fault:
         raise SetupFault(because("not-an-address", address=answers.first_address, why=fault)) from None
+    with contextlib.suppress(NoSuchAccount, AccountFault):
+        accounts.remove_alias(str(address))
     try:
         accounts.add(str(address), answers.first_password, answers.first_name)
     except AddressTaken:
         accounts.change_password(str(address), answers.first_password)
     for role in ROLES:
-        if address.local_part.lower() != role:
+        with contextlib.suppress(AddressTaken):  # an account of that name answers it itself
             accounts.set_alias(f"{role}@{domain}", [str(address)])
 
 
@@ -126,11 +145,17 @@ def write_secret(path: Path, text: str) -> None:
     """For our user's eyes only. Durability: durable."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     os.replace(new, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _domain(text: str) -> str:
