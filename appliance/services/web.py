@@ -53,7 +53,12 @@ def main(places: Places) -> None:
             return
         host, port = listener.getsockname()[:2]
         server = waitress.server.create_server(
-            app, sockets=[listener], threads=THREADS, max_request_body_size=BODY_MOST_OCTETS, ident=None
+            app,
+            sockets=[listener],
+            threads=THREADS,
+            max_request_body_size=BODY_MOST_OCTETS,
+            ident=None,
+            channel_request_lookahead=1,  # so that a stream hears that its browser has left
         )
         threading.Thread(target=server.run, name="waitress", daemon=True).start()
         shown = f"[{host}]" if ":" in host else host

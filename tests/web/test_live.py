@@ -95,6 +95,18 @@ def test_a_stream_ends_some_time(mail: FakeMail, monkeypatch: pytest.MonkeyPatch
     feed.leave()
 
 
+def test_a_browser_that_has_left_gives_its_place_back(mail: FakeMail, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
+    feed = Feed(mail)
+    left = threading.Event()
+    assert feed.join()
+    stream = feed.follow(left.is_set)
+    assert next(stream) == next(stream) == snapshot(1)
+    left.set()
+    assert list(stream) == []
+    feed.leave()
+
+
 def test_closing_ends_every_stream_and_takes_no_more(mail: FakeMail) -> None:
     feed = Feed(mail)
     assert feed.join()

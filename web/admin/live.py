@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from appliance.status.snapshot import Snapshot
 
@@ -16,6 +16,7 @@ from ..deps import StatusDoor
 
 MOST_STREAMS = 3
 HEARTBEAT_S = 10.0
+LOOK_EVERY_S = 1.0
 LONGEST_S = 600.0  # a stream ends now and then, and the browser opens the next: none is forgotten open
 CLOSED_WITHIN_S = 2.0
 GATHER_S = 0.3  # between two words to a browser
@@ -55,21 +56,32 @@ class Feed:
             self._news.notify_all()
             self._news.wait_for(lambda: self._open == 0, within_s)
 
-    def follow(self) -> Iterator[Snapshot | None]:
-        """The state, at once, whenever it changes, and at least every HEARTBEAT_S; None: nobody answers. Blocks."""
+    def follow(self, gone: Callable[[], bool] = lambda: False) -> Iterator[Snapshot | None]:
+        """The state, at once, whenever it changes, and at least every HEARTBEAT_S; None: nobody answers. Blocks.
+
+        gone: whether the browser has left; asked every LOOK_EVERY_S, so that its place is free soon after.
+        """
         seen = -1
         until = time.monotonic() + LONGEST_S
-        first = self._status.snapshot()
-        yield first
+        yield self._status.snapshot()
         while time.monotonic() < until:
+            if not self._await_news(seen, gone):
+                return
             with self._news:
-                self._news.wait_for(lambda before=seen: self._closed or self._version != before, HEARTBEAT_S)  # type: ignore[misc]
-                if self._closed:
-                    return
                 seen, snapshot = self._version, self._snapshot
             yield snapshot if seen else self._status.snapshot()
             with self._news:
                 self._news.wait_for(lambda: self._closed, GATHER_S)
+
+    def _await_news(self, seen: int, gone: Callable[[], bool]) -> bool:
+        """False: there is no more to tell, or nobody to tell it to."""
+        until = time.monotonic() + HEARTBEAT_S
+        with self._news:
+            while not self._closed and self._version == seen and time.monotonic() < until:
+                if gone():
+                    return False
+                self._news.wait(min(LOOK_EVERY_S, HEARTBEAT_S))
+            return not self._closed
 
     def _listen(self) -> None:
         """Runs while somebody looks. The mail process gives a sign of life every few seconds, so this ends soon after."""

@@ -78,10 +78,12 @@ def stream() -> ResponseReturnValue:
     if not feed.join():
         return Response(status=503)
 
+    gone = request.environ.get("waitress.client_disconnected", lambda: False)
+
     def lines() -> Iterator[str]:
         with live.place(feed):
             yield "retry: 3000\n\n"
-            for snapshot in feed.follow():
+            for snapshot in feed.follow(gone):
                 if not signed_in(Role.ADMINISTRATOR, seen=False):
                     yield "event: gone\ndata: {}\n\n"
                     return
