@@ -7,8 +7,9 @@ Does not promise that the last seconds survive a power cut: this is derived data
 Layout: `steps(n, trace_id, events)`, one row for what one batch knows of one message, `events` being a JSON list;
 `refusals(n, events)` likewise, one refusal a row. Rows are only added at the end and removed from the start, and there
 is no index: a batch touches the last page and little else, and a search reads the whole file, which is small.
-The rollback journal is kept in memory (fewest octets: a page is written once), so a process killed in the very middle of
-a batch can damage the file; then the rule about damaged files holds.
+The rollback journal is kept in memory, so a process killed in the very middle of a batch can damage the file; then the
+rule about damaged files holds. For batches of three messages SQLite hands 3.6 kB a message to the kernel, mostly the same
+last page again, which reaches the card once; with a journal file it is 7.0 kB, with a WAL 2.7 kB on pages of their own.
 """
 
 from __future__ import annotations
@@ -224,7 +225,12 @@ class TraceReader:
             )
             ids: dict[str, int] = {trace_id: n for n, trace_id in rows}
             newest = sorted(ids, key=ids.__getitem__, reverse=True)
-            stories = [s for s in self._stories(connection, newest) if _is_about(s, needle)]
+            stories: list[Story] = []
+            for start in range(0, len(newest), most):
+                some = self._stories(connection, newest[start : start + most])
+                stories += [story for story in some if _is_about(story, needle)]
+                if len(stories) >= most:
+                    break
             refusals = connection.execute(
                 "SELECT events FROM refusals WHERE holds(events, ?) ORDER BY n DESC LIMIT ?", (escaped, most)
             )
