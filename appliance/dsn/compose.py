@@ -29,6 +29,7 @@ class Action(StrEnum):
     FAILED = "failed"
     DELAYED = "delayed"
     RELAYED = "relayed"
+    DELIVERED = "delivered"
 
 
 @dataclass(slots=True, frozen=True)
@@ -105,6 +106,7 @@ def _subject(action: Action, subject: str) -> str:
         Action.FAILED: "Not delivered",
         Action.DELAYED: "Not delivered yet",
         Action.RELAYED: "Handed on",
+        Action.DELIVERED: "Delivered",
     }[action]
     return f"{first}: {subject[:200]}" if subject else first
 
@@ -116,6 +118,7 @@ _BEGINNING = {
     Action.DELAYED: "Your message could not be delivered yet to",
     Action.RELAYED: "Your message was handed on for the following recipients, to a server that does not tell what becomes"
     " of it afterwards:",
+    Action.DELIVERED: "Your message was put into the mailbox of",
 }
 
 
@@ -138,7 +141,7 @@ def _ending(action: Action, recipients: Sequence[Reported], retry_until: float |
         case Action.DELAYED:
             until = f" until {_when(retry_until)}" if retry_until is not None else ""
             return f"You need not do anything: it will be tried again{until}. If it fails for good, you will be told."
-        case Action.RELAYED:
+        case Action.RELAYED | Action.DELIVERED:
             return "You need not do anything."
     advice = list(dict.fromkeys(_advice(each.status) for each in recipients))
     return "It will not be tried again. " + " ".join(advice)

@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..dsn.compose import Action, Original, Reported, compose_report
 from ..mail.address import Address, AddressFault
 from ..mail.content import Content
-from ..mail.envelope import Envelope, Peer, Protocol, Recipient
+from ..mail.envelope import Envelope, Notify, Peer, Protocol, Recipient
 from ..mail.reason import because
 from ..mail.reply import Reply
 from ..mime.encoded_words import decode as decode_words
@@ -125,10 +126,13 @@ class Intake:
         try:
             plan = await self._plan(peer, envelope, completed, trace_id, now)
             accepted = _accepted(peer, envelope, plan)
+            receipt = await self._receipt(envelope, plan, header, now)
 
             def change(tx: Tx) -> None:
                 tx.tell(accepted)
                 deliver_in(tx, plan)
+                if receipt is not None:
+                    deliver_in(tx, receipt)
 
             await self._store.write(change)
         finally:
@@ -146,6 +150,39 @@ class Intake:
         except NoSuchAccount:
             content.discard()
             return None
+
+    async def _receipt(
+        self, envelope: Envelope, plan: DeliveryPlan, header: bytes, now: datetime
+    ) -> DeliveryPlan | None:
+        """What the reverse-path asked to hear once its message is in a mailbox here, stored in the same change."""
+        asking = [to for to in envelope.recipients if Notify.SUCCESS in to.notify]
+        if envelope.reverse_path is None or not asking:
+            return None
+        told = await self._store.read(
+            lambda c: [
+                to for to in asking if any(isinstance(d, Local) for d in resolve(c, self.settings.domains, to.address))
+            ]
+        )
+        if not told:
+            return None
+        fields = plan.content.structure.envelope
+        report = compose_report(
+            Action.DELIVERED,
+            [Reported(str(to.address), "2.1.5", because("delivered").for_peer, orcpt=to.orcpt) for to in told],
+            Original(
+                accepted_at=now.timestamp(),
+                subject=decode_words(fields.subject or b""),
+                message_id=(fields.message_id or b"").decode("utf-8", "replace"),
+                returned=plan.prefix + header,
+                envid=envelope.envid,
+                international=envelope.smtputf8,
+            ),
+            to=envelope.reverse_path,
+            hostname=self.settings.hostname,
+            message_id=f"{plan.trace_id}.delivered@{self.settings.hostname}",
+            now=now,
+        )
+        return await self.plan_report(report, envelope.reverse_path)
 
     def too_large(self) -> Reply:
         return Reply(552, "3.4", because("too-large", limit=self.settings.message_size))

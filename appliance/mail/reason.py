@@ -49,6 +49,7 @@ def fill(sentence: str, params: Mapping[str, str]) -> str:
 WORDINGS: dict[str, Wording] = {
     # intake and route
     "accepted": Wording("Accepted as {id}", "The message is safely stored as {id}."),
+    "delivered": Wording("It is in the mailbox", "The message is in the mailbox."),
     "ok": Wording("OK", "All is well."),
     "no-such-address": Wording(
         "There is no such address here",

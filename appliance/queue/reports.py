@@ -72,7 +72,7 @@ def write_reports(
         log.error("nobody can be told about %s: %r is no address: %s", message.trace_id, message.reverse_path, fault)
         return []
     reports = []
-    for action in Action:
+    for action in _ASKED_BY:
         about = [each for each in due if each.action is action]
         if about:
             octets = compose_report(
