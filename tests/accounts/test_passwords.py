@@ -20,7 +20,8 @@ def test_a_hash_is_argon2id_and_different_each_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", ["", "x", "$argon2id$", "$argon2id$v=19$m=19456,t=2,p=1$YWJj$", NOBODY[:-3], "$2b$12$x"]
+    "broken",
+    ["", "x", "$argon2id$", "$argon2id$v=19$m=19456,t=2,p=1$YWJj$", pytest.param(NOBODY[:-3], id="cut"), "$2b$12$x"],
 )
 def test_what_is_no_hash_fits_no_password(broken: str) -> None:
     assert not verify(broken, "")

@@ -115,7 +115,9 @@ COMMANDS: dict[bytes, Command] = {
 }
 
 
-@pytest.mark.parametrize(("octets", "command"), COMMANDS.items(), ids=lambda value: repr(value)[:60])
+@pytest.mark.parametrize(
+    ("octets", "command"), COMMANDS.items(), ids=lambda value: repr(value)[:60] if isinstance(value, bytes) else ""
+)
 def test_a_command(octets: bytes, command: Command) -> None:
     assert parse_command(octets) == command
 
@@ -231,7 +233,9 @@ APPENDS = {
 }
 
 
-@pytest.mark.parametrize(("octets", "command"), APPENDS.items(), ids=repr)
+@pytest.mark.parametrize(
+    ("octets", "command"), APPENDS.items(), ids=lambda value: repr(value)[:60] if isinstance(value, bytes) else ""
+)
 def test_an_append_up_to_its_message(octets: bytes, command: Append) -> None:
     assert _append(octets) == command
 
