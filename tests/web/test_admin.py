@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from appliance.config import ConfigFault, edit
+from appliance.config import ConfigFault, edit, load
 from appliance.status.events import Accepted, Attempted, Outcome, Severity
 from appliance.status.snapshot import Delivery, Listener, Problem, Queue, Snapshot, Storage
 from appliance.status.trace import TraceFile
@@ -296,6 +296,45 @@ def test_the_system_page_shows_what_is_open(world: World) -> None:
     page = world.administrator().get("/admin/system").text
     assert "1.0 GB of 32.0 GB free" in page and "2525" in page and "mail.example.org" in page
     assert "<script>alert" not in page
+
+
+def test_how_mail_leaves_can_be_changed_at_any_time(world: World) -> None:
+    tab = world.administrator()
+    smarthost = {
+        "outbound": "smarthost",
+        "smarthost_host": "smtp.provider.example",
+        "smarthost_port": "587",
+        "smarthost_tls": "starttls",
+        "smarthost_username": "me",
+        "smarthost_password": "theirs",
+    }
+    assert 'value="off" checked' in tab.get("/admin/sending").text
+    bad = tab.post("/admin/sending", smarthost | {"smarthost_port": "0"})
+    assert bad.status_code == 422 and "1 to 65535" in bad.text and "theirs" not in bad.text
+    assert load(world.home / "merpati.yaml").outbound.mode == "off"
+    assert tab.post("/admin/sending", smarthost).headers["Location"] == "/admin/system"
+    assert {"verb": "reload"} in world.mail.asked
+    secret = world.home / "keys" / "smarthost-password"
+    assert secret.read_text() == "theirs"
+    assert "leaves through smtp.provider.example" in tab.get("/admin/system").text
+    # Passing by keeps the password; another user has another one; without a user there is none.
+    assert "theirs" not in tab.get("/admin/sending").text
+    tab.post("/admin/sending", smarthost | {"smarthost_password": "", "smarthost_port": "2587"})
+    relay = load(world.home / "merpati.yaml").outbound.smarthost
+    assert relay is not None and (relay.port, relay.username, relay.password_file) == (
+        2587,
+        "me",
+        "keys/smarthost-password",
+    )
+    assert secret.read_text() == "theirs"
+    bad = tab.post("/admin/sending", smarthost | {"smarthost_password": "", "smarthost_username": "you"})
+    assert bad.status_code == 422
+    tab.post("/admin/sending", {"outbound": "direct"})
+    config = load(world.home / "merpati.yaml")
+    assert config.outbound.mode == "direct" and config.outbound.smarthost == relay
+    tab.post("/admin/sending", smarthost | {"smarthost_password": "", "smarthost_username": ""})
+    relay = load(world.home / "merpati.yaml").outbound.smarthost
+    assert relay is not None and (relay.username, relay.password_file) == (None, None)
 
 
 def test_a_mistake_in_the_settings_keeps_the_last_good_ones(world: World) -> None:

@@ -244,9 +244,7 @@ def first_look(config: Config, snapshot: Snapshot | None, *, self_signed: bool) 
                 Said(
                     Tone.BUSY,
                     N_("Mail to elsewhere waits in the queue, as you chose."),
-                    N_(
-                        "Choose a way with `merpati config set outbound.mode smarthost` or `direct` when you are ready."
-                    ),
+                    N_("Choose a way under System when you are ready."),
                 )
             )
     said.append(

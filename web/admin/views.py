@@ -25,6 +25,7 @@ from flask_babel import gettext as _
 
 from appliance import __version__
 from appliance.accounts.accounts import AccountFault
+from appliance.config import ConfigFault
 from appliance.setup.records import certificate_fingerprint, records
 from appliance.status.snapshot import Snapshot
 from appliance.status.trace import TraceReader, tell
@@ -37,6 +38,8 @@ from ..site import signed_in, site
 from ..words import say
 from . import live, panels
 from .lights import lights_of
+from .sending import change as change_sending
+from .sending import draft_of
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
 
@@ -151,6 +154,31 @@ def system() -> ResponseReturnValue:
         fingerprint=certificate_fingerprint(site().deps.home, config),
         home=site().deps.home,
     )
+
+
+@admin.route("/sending", methods=["GET", "POST"])
+def sending() -> ResponseReturnValue:
+    """How mail leaves."""
+    config, faults = site().config, {}
+    if request.method == "POST":
+        try:
+            faults = change_sending(site().deps.home, config, request.form)
+        except ConfigFault as fault:
+            flash(str(fault), "bad")
+        else:
+            if not faults:
+                answer = site().ask(verb="reload")
+                if answer is not None and not answer.get("ok"):
+                    flash(str(answer.get("error", "")), "bad")
+                flash(_("Saved. From now on mail leaves this way."))
+                return redirect(url_for(".system"))
+    page = render_template(
+        "admin/sending.html",
+        draft=draft_of(config),
+        typed=request.form,
+        faults={field: say(reason) for field, reason in faults.items()},
+    )
+    return page, 422 if faults else 200
 
 
 # -- accounts and aliases

@@ -1,7 +1,8 @@
 // On every page: times in the reader's own time zone, buttons that copy, and forms that are not sent twice.
 "use strict";
 
-const language = document.documentElement.lang;
+// The page's language, in the reader's own variety of it where that is known: `en-GB` writes 14:08.
+const language = navigator.languages.find((each) => each.split("-")[0] === document.documentElement.lang) || document.documentElement.lang;
 
 function localTimes(within) {
   const format = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });

@@ -1,7 +1,7 @@
-// The wizard: each answer is checked while it is typed, and what depends on another answer follows it.
+// The wizard and forms like it: answers are checked while they are typed, what depends on another answer follows it.
 "use strict";
 
-const form = document.querySelector("form[data-check]");
+const form = document.querySelector("form[data-check], form[data-parts]");
 const touched = new Set();
 let waiting = 0;
 let latest = 0;
@@ -23,6 +23,7 @@ function show(faults) {
 }
 
 async function check() {
+  if (!form.dataset.check) return;
   const mine = ++latest;
   try {
     const response = await fetch(form.dataset.check, { method: "POST", body: new FormData(form), credentials: "same-origin" });

@@ -198,12 +198,12 @@ def _take_outbound(form: Form, draft: Draft) -> tuple[Draft, Faults]:
         faults["smarthost_port"] = because("port-number")
     username = form.get("smarthost_username", "").strip()
     password = form.get("smarthost_password", "")
+    if any(len(text) > 1024 or not text.isprintable() for text in (username, password)):
+        faults["smarthost_username"] = because("name-too-long", most=1024)
     if not password and username and username == draft.smarthost_username:
         password = draft.smarthost_password  # passing by: the password stays
     if username and not password:
         faults["smarthost_password"] = because("password-again" if draft.smarthost_username else "answer-missing")
-    if any(len(text) > 1024 or not text.isprintable() for text in (username, password)):
-        faults["smarthost_username"] = because("name-too-long", most=1024)
     if faults:
         return draft, faults
     return (
