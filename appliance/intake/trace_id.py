@@ -9,4 +9,4 @@ LENGTH = 12  # 60 bits
 
 
 def new_trace_id() -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(LENGTH))
+    return "".join(_ALPHABET[octet % 32] for octet in secrets.token_bytes(LENGTH))
