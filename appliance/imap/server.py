@@ -22,13 +22,17 @@ from .answers import Done, HangUp, Refusal, refused_by_store
 from .commands.append import append_message
 from .commands.session import HANDSHAKE_S
 from .commands.table import DOES, may_tell_expunged
-from .grammar.session import StartTls
+from .grammar.command import Command
+from .grammar.mailboxes import Check
+from .grammar.session import Noop, StartTls
 from .machine import AppendReady, CommandReady, Fatal, Fault, NeedContinuation, State
 from .session import ImapSettings, Session
 
 __all__ = ["ImapServer", "ImapSettings"]
 
 log = logging.getLogger("merpati.imap")
+
+OUR_FAULT = Done("Something went wrong here, try again later", "SERVERBUG", "NO")
 
 
 class ImapServer:
@@ -102,14 +106,14 @@ async def converse(session: Session) -> None:
 
 async def _answer_next(session: Session) -> None:
     match await session.next_event():
-        case CommandReady(tag, command) as event:
+        case (CommandReady(tag, command) | AppendReady(tag, command)) as event:
             done = await _run(session, event)
+            end = await _news(session, command)
             session.send(render.tagged(tag, done.status, done.words, done.code))
+            if end is not None:
+                raise end
             if isinstance(command, StartTls) and done.status == "OK":
                 await _start_tls(session)
-        case AppendReady(tag) as event:
-            done = await _run(session, event)
-            session.send(render.tagged(tag, done.status, done.words, done.code))
         case NeedContinuation():
             session.send(render.continuation("Go on"))
         case Fault(tag, text, status, code):
@@ -124,24 +128,33 @@ async def _answer_next(session: Session) -> None:
 
 
 async def _run(session: Session, event: CommandReady | AppendReady) -> Done:
-    """The tagged response; what came between is sent or gathered before it."""
+    """The tagged response."""
     session.tag = event.tag
     try:
         if isinstance(event, AppendReady):
-            done = await append_message(session, event)
-        else:
-            done = await DOES[type(event.command)](session, event.command)
+            return await append_message(session, event)
+        return await DOES[type(event.command)](session, event.command)
     except Refusal as refusal:
-        done = refusal.done
+        return refusal.done
     except StoreRefusal as refusal:
-        done = refused_by_store(refusal)
+        return refused_by_store(refusal)
     except (HangUp, ConnectionGone):
         raise
     except Exception:
         log.exception("a fault of ours in %s", type(event.command).__name__)
-        done = Done("Something went wrong here, try again later", "SERVERBUG", "NO")
-    await session.tell_news(may_expunge=may_tell_expunged(event.command))
-    return done
+        return OUR_FAULT
+
+
+async def _news(session: Session, command: Command) -> HangUp | None:
+    """What others did meanwhile. It cannot undo the command: the tagged response is said before what is returned."""
+    try:
+        await session.tell_news(may_expunge=may_tell_expunged(command), look=isinstance(command, (Noop, Check)))
+    except HangUp as end:
+        return end
+    except StoreRefusal as refusal:
+        log.error("changes of a mailbox could not be read: %s", refusal)
+        return HangUp("Something went wrong here, try again later")
+    return None
 
 
 async def _start_tls(session: Session) -> None:

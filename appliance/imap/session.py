@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from ..accounts.accounts import Accounts, SignedInAccount
 from ..mail.content import Content
-from ..status.events import Event, MailboxChanged
+from ..status.events import Event, MailboxChanged, MailboxListChanged
 from ..store import mailboxes, messages
 from ..store.changes.mailboxes import take_recent
 from ..store.interface import Store
@@ -61,6 +61,7 @@ class Selected:
     read_only: bool
     view: MailboxView
     journal: Journal
+    doubtful: bool = False  # it may be no more
 
 
 @dataclass(slots=True, frozen=True)
@@ -174,8 +175,13 @@ class Session:
     def hear(self, event: Event) -> None:
         """The bus's listener."""
         selected = self.selected
-        if isinstance(event, MailboxChanged) and selected is not None and event.mailbox_id == selected.mailbox_id:
+        if selected is None:
+            return
+        if isinstance(event, MailboxChanged) and event.mailbox_id == selected.mailbox_id:
             selected.journal.note(event.modseq, Note(event.appended + event.flagged, event.expunged, event.whole))
+            self.connection.nudge()
+        elif isinstance(event, MailboxListChanged) and event.account_id == self.account.id:
+            selected.doubtful = True  # the selected mailbox may be among the deleted ones
             self.connection.nudge()
 
     async def tell_news(self, *, may_expunge: bool, look: bool = False) -> None:
@@ -187,10 +193,11 @@ class Session:
         if selected is None:
             return
         view, journal = selected.view, selected.journal
-        if not look and not journal.dirty:
+        if not look and not journal.dirty and not selected.doubtful:
             if may_expunge and view.has_untold:
                 self.send(render.changes(view.apply((), (), first_recent_uid=0, may_expunge=True)))
             return
+        selected.doubtful = False
         news = await self.read(lambda connection: _news(connection, selected.mailbox_id, journal))
         if news is None:
             self.unselect()

@@ -205,6 +205,8 @@ class Journal:
     def note(self, modseq: int, note: Note) -> None:
         if modseq > self.modseq:
             self._notes.setdefault(modseq, note)
+            if len(self._notes) > MOST_NOTES:  # a client that says nothing: the gap will ask for everything
+                self._notes = {modseq: _UNTOLD}
 
     def own(self, modseq: int) -> None:
         """A change of this session's own is in the view: the bus will tell, or has told, nothing new by it."""

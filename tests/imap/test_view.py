@@ -204,6 +204,14 @@ def test_old_news_is_no_news() -> None:
     assert not journal.dirty
 
 
+def test_a_client_that_says_nothing_costs_no_memory() -> None:
+    journal = Journal(5)
+    for modseq in range(6, 6 + 10 * MOST_NOTES):
+        journal.note(modseq, Note((modseq,), ()))
+    assert len(journal._notes) <= MOST_NOTES and journal.dirty
+    assert journal.missing(5 + 10 * MOST_NOTES) == Missing(None, (), 5)
+
+
 def test_very_many_changes_are_asked_for_at_once() -> None:
     journal = Journal(5)
     assert journal.missing(5 + MOST_NOTES + 1) == Missing(None, (), 5)

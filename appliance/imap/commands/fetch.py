@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...mail.content import Content
 from ...mime.parts import Structure, decode
@@ -82,6 +82,7 @@ class Plan:
 
     items: tuple[Item, ...]
     sections: tuple[tuple[bytes, Section], ...]
+    sets_seen: bool
 
     @classmethod
     def of(cls, command: Fetch, *, with_flags: bool) -> Plan:
@@ -96,11 +97,10 @@ class Plan:
                 items.append(each)
         if with_flags:
             items.append(Item.FLAGS)
-        return cls(tuple(dict.fromkeys(items)), tuple(wanted))
-
-    @property
-    def sets_seen(self) -> bool:
-        return any(not section.peek for _, section in self.sections)
+        sets_seen = any(not section.peek for _, section in wanted)
+        # The same section asked for twice, once peeking and once not, is given once.
+        unlike = dict.fromkeys((name, replace(section, peek=True)) for name, section in wanted)
+        return cls(tuple(dict.fromkeys(items)), tuple(unlike), sets_seen)
 
     @property
     def needs_rows(self) -> bool:

@@ -150,7 +150,6 @@ async def status(session: Session, command: Status) -> Done:
 
 async def check(session: Session, command: Check) -> Done:
     """RFC 3501 6.4.1: there is nothing to be checkpointed, so it is as good as NOOP."""
-    await session.tell_news(may_expunge=True, look=True)
     return Done("Checked")
 
 

@@ -33,7 +33,7 @@ async def capability(session: Session, command: Capability) -> Done:
 
 
 async def noop(session: Session, command: Noop) -> Done:
-    await session.tell_news(may_expunge=True, look=True)
+    """The news that the client asks for with it are told after every command, and after this one looked for."""
     return Done("Nothing done")
 
 
