@@ -37,6 +37,8 @@ log = logging.getLogger("merpati.leds")
 CONNECT_EVERY_S = 1.0
 LOOK_EVERY_S = 5.0  # at the clock and at the age of what was heard
 
+_ENDING = (signals_of_the_system.SIGTERM, signals_of_the_system.SIGINT)
+
 QUESTIONS: dict[Wish, dict[str, Any]] = {
     Wish.FLUSH: {"verb": "queue", "action": "flush"},
     Wish.CLAIM: {"verb": "claim-window"},
@@ -245,10 +247,10 @@ def main(settings: LedSettings, ready: Callable[[], None] = lambda: None) -> Non
     """The process: until SIGTERM or SIGINT. ready: called once the lamps can be played."""
     if not settings.enabled:
         log.info("the LEDs are switched off (leds.enabled)")
-        ended = threading.Event()
-        _on_end(ended.set)
+        # Not an Event: a handler that sets one while the same thread is about to wait for it never returns.
+        signals_of_the_system.pthread_sigmask(signals_of_the_system.SIG_BLOCK, _ENDING)
         ready()
-        ended.wait()
+        signals_of_the_system.sigwait(_ENDING)
         return
     service = LedService(settings)
     _on_end(service.stop)
@@ -256,7 +258,7 @@ def main(settings: LedSettings, ready: Callable[[], None] = lambda: None) -> Non
 
 
 def _on_end(stop: Callable[[], None]) -> None:
-    for number in (signals_of_the_system.SIGTERM, signals_of_the_system.SIGINT):
+    for number in _ENDING:
         signals_of_the_system.signal(number, lambda *_: stop())
 
 
