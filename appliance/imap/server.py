@@ -94,13 +94,11 @@ async def converse(session: Session) -> None:
         await session.flush()
     except HangUp as end:
         if end.words is not None:
-            session.send(render.untagged("BYE", end.words))
-            await session.flush()
+            session.say_goodbye(end.words)
     except ConnectionGone:
         pass
     except asyncio.CancelledError:
-        session.send(render.untagged("BYE", "The server is going down, come back soon"))
-        session.hand_over()
+        session.say_goodbye("The server is going down, come back soon")
         raise
 
 

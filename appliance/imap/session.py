@@ -8,10 +8,11 @@ takes it; every wait for the peer has an end. Leaves the order of commands to `m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -94,6 +95,7 @@ class Session:
         self.tag = ""  # of the command that runs, which ESEARCH repeats
         self._account: SignedInAccount | None = None
         self._out = bytearray()
+        self._midway = False
         self._began_at = self._now_s()
 
     # who and what
@@ -223,6 +225,19 @@ class Session:
         if len(self._out) >= at_least:
             self.hand_over()
             await self.connection.drain(self.settings.stall_timeout_s)
+
+    @contextlib.contextmanager
+    def one_piece(self) -> Iterator[None]:
+        """Around responses that are not whole between one `flush` and the next."""
+        self._midway = True
+        yield
+        self._midway = False
+
+    def say_goodbye(self, words: str) -> None:
+        """BYE, unless it would end up in the middle of a message that is being sent."""
+        if not self._midway:
+            self.send(render.untagged("BYE", words))
+        self.hand_over()
 
     def hand_over(self) -> None:
         """Without waiting for the peer to take it."""

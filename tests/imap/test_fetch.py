@@ -202,6 +202,18 @@ async def test_memory_does_not_grow_for_a_client_that_reads_slowly(post: Post) -
         writer.close()
 
 
+async def test_no_goodbye_in_the_middle_of_a_message(post: Post) -> None:
+    message = b"Subject: large\r\n\r\n" + b"0123456789abcdef" * 1_000_000
+    post.put(message)
+    client = await post.selected()
+    async with closing(client):
+        await client.write(b"x FETCH 1 BODY.PEEK[]\r\n")
+        assert b"FETCH" in await client._reader.readline()
+        stopping = asyncio.create_task(post.server.stop())
+        assert message.startswith(await client.ended())
+        await stopping
+
+
 async def test_a_message_that_is_damaged_ends_the_command(post: Post) -> None:
     post.put(MESSAGE)
     post.put(MESSAGE, flags=SEEN)

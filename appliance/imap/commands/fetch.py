@@ -156,12 +156,13 @@ async def _from_store(session: Session, selected: Selected, places: Sequence[int
                 )
         batch = _Batch(session.store, selected, plan, with_flags, unseen)
         done, gone, pieces = await session.read(lambda connection, batch=batch, some=some: batch.read(connection, some))  # type: ignore[misc]
-        for piece in pieces:
-            if isinstance(piece, Portion):
-                await session.send_portion(piece)
-            else:
-                session.send(piece)
-                await session.flush(at_least=FLUSH_OCTETS)
+        with session.one_piece():
+            for piece in pieces:
+                if isinstance(piece, Portion):
+                    await session.send_portion(piece)
+                else:
+                    session.send(piece)
+                    await session.flush(at_least=FLUSH_OCTETS)
         missing = missing or gone
         start += done
     return missing
