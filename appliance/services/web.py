@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import signal
 import socket
@@ -13,7 +14,6 @@ import waitress.server
 from web import WebDeps, create_app
 
 from ..config import ListenConfig, load
-from ..setup.set_up import write_secret
 from ..status.socket import StatusClient
 from ..store.interface import Store
 from .memory import give_back
@@ -24,15 +24,16 @@ from .sockets import inherited
 
 THREADS = 8  # one for each event stream of an open dashboard, and some for pages
 BODY_MOST_OCTETS = 1024 * 1024
+ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(places: Places) -> None:
     """Until SIGTERM."""
     give_back()
+    logging.getLogger("waitress").setLevel(logging.WARNING)  # below that it tells of each browser that left
     places.make()
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    # Waited for rather than handled: a handler runs inside whatever the main thread holds just then, locks included.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     store = Store(places.home, scratch=places.runtime)
     try:
         config = load(places.config)
@@ -49,7 +50,7 @@ def main(places: Places) -> None:
         listener = inherited().get("web") or _listen(config.listen)
         if listener is None:
             tell_ready("web", {})
-            ended.wait()
+            signal.sigwait(ENDS)
             return
         host, port = listener.getsockname()[:2]
         server = waitress.server.create_server(
@@ -66,7 +67,7 @@ def main(places: Places) -> None:
         if not config.is_set_up:
             print(f"It is not set up yet. The claim code: {app.extensions['merpati'].claim.ensure()}", flush=True)
         tell_ready("web", {"web": port})
-        ended.wait()
+        signal.sigwait(ENDS)
         notify(stopping=True)
         app.extensions["merpati"].close()  # open dashboards
         server.task_dispatcher.shutdown(timeout=2)  # or a page still being answered would find its socket gone
@@ -89,5 +90,7 @@ def _listen(listen: ListenConfig) -> socket.socket | None:
 def _secret_key(path: Path) -> bytes:
     """What session cookies are signed with; made once, so that a restart signs nobody out."""
     if not path.exists():
+        from ..setup.set_up import write_secret  # brings 8 MB of cryptography with it, once
+
         write_secret(path, secrets.token_hex(32))
     return bytes.fromhex(path.read_text().strip())

@@ -100,7 +100,7 @@ class World:
             "first_password": MAIL_PASSWORD,
             "first_name": "Ann",
         }
-        set_up(self.home, self.store, Answers(**(answers | more)))  # type: ignore[arg-type]
+        set_up(self.home, self.store, Answers(**(answers | more)))
         self.mail.runs()
 
     def claim_code(self) -> str:

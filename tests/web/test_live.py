@@ -166,8 +166,8 @@ def test_nobody_else_is_told(world: World) -> None:
         assert tab.get("/admin/news").status_code == 401
 
 
-def _text(line: str | bytes) -> str:
-    return line.decode() if isinstance(line, bytes) else line
+def _text(line: object) -> str:
+    return line.decode() if isinstance(line, bytes) else str(line)
 
 
 def test_the_page_and_the_script_know_the_same_parts() -> None:

@@ -6,6 +6,7 @@ import gettext
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask_babel import force_locale
@@ -45,16 +46,22 @@ def test_what_is_compiled_is_what_was_translated(locale: str) -> None:
     with open(catalogue.po_path(locale).with_suffix(".mo"), "rb") as file:
         compiled = gettext.GNUTranslations(file)
     for message in catalogue.read(locale):
-        if message.id and isinstance(message.string, str):
-            assert compiled.gettext(message.id) == (message.string or message.id), AGAIN
-        elif message.id:
-            for n, form in ((1, message.string[0]), (2, message.string[-1])):
-                assert compiled.ngettext(*message.id, n) == (form or message.id[n - 1]), AGAIN
+        ids, strings = _texts(message.id), _texts(message.string)
+        if len(ids) == 1 and ids[0]:
+            assert compiled.gettext(ids[0]) == (strings[0] or ids[0]), AGAIN
+        elif len(ids) == 2:
+            for n, form in ((1, strings[0]), (2, strings[-1])):
+                assert compiled.ngettext(ids[0], ids[1], n) == (form or ids[n - 1]), AGAIN
 
 
 def test_gathering_again_changes_nothing(tmp_path: Path) -> None:
     catalogue.write(catalogue.read("id"), tmp_path / "messages.po")
     assert (tmp_path / "messages.po").read_bytes() == catalogue.po_path("id").read_bytes()
+
+
+def _texts(texts: object) -> tuple[str, ...]:
+    """One text, or singular and plural."""
+    return tuple(map(str, texts)) if isinstance(texts, (tuple, list)) else (str(texts or ""),)
 
 
 _NAMED = re.compile(r"\{(\w+)\}|%\((\w+)\)s")
@@ -63,11 +70,10 @@ _NAMED = re.compile(r"\{(\w+)\}|%\((\w+)\)s")
 def test_translations_name_what_the_sentence_names() -> None:
     """A parameter that is lost, new or misspelt would be a fault on the page."""
     for message in catalogue.read("id"):
-        if not message.id:
+        ids = _texts(message.id)
+        if not ids[0]:
             continue
-        ids = message.id if isinstance(message.id, tuple) else (message.id,)
-        strings = message.string if isinstance(message.string, tuple) else (message.string,)
-        for string in strings:
+        for string in _texts(message.string):
             assert set(_NAMED.findall(string)) == set(_NAMED.findall(ids[-1])), message.id
             assert string.count("`") == ids[-1].count("`"), message.id
 
@@ -113,7 +119,8 @@ def test_a_reason_is_said_in_the_language_of_the_page(world: World) -> None:
 @pytest.mark.parametrize("id", list(WORDS))
 def test_a_problem_is_said_in_the_language_of_the_page(world: World, id: str) -> None:
     names = _NAMED.findall(WORDS[id].what + WORDS[id].do)
-    event = found(id, 0.0, key="key", **{name: "<x>" for name, _ in names if name})
+    params: dict[str, Any] = {name: "<x>" for name, _ in names if name}
+    event = found(id, 0.0, key="key", **params)
     problem = Problem(
         id=event.id, what=event.what, do=event.do, severity=event.severity, since=0.0, params=event.params
     )

@@ -218,7 +218,7 @@ def test_what_goes_wrong_at_the_end_is_said_and_can_be_tried_again(
 ) -> None:
     from appliance.mail.reason import because
     from appliance.setup.set_up import SetupFault
-    from web.wizard import views
+    from web.wizard import finish
 
     def fails(*_: object) -> None:
         raise SetupFault(because("storage-low"))
@@ -226,7 +226,7 @@ def test_what_goes_wrong_at_the_end_is_said_and_can_be_tried_again(
     tab = claim(empty)
     answer(tab, "mailbox")
     with monkeypatch.context() as patched:
-        patched.setattr(views, "set_up", fails)
+        patched.setattr(finish, "set_up", fails)
         got = tab.post("/setup/mailbox", dict(ANSWERS)["mailbox"])
     assert got.status_code == 422 and "nearly full" in got.text
     assert tab.post("/setup/mailbox", dict(ANSWERS)["mailbox"]).headers["Location"] == "/admin/welcome"

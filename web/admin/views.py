@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import (
     Blueprint,
@@ -26,7 +26,6 @@ from flask_babel import gettext as _
 from appliance import __version__
 from appliance.accounts.accounts import AccountFault
 from appliance.config import ConfigFault
-from appliance.setup.records import certificate_fingerprint, records
 from appliance.status.snapshot import Snapshot
 from appliance.status.trace import TraceReader, tell
 from appliance.store import mailboxes, queue_rows
@@ -38,8 +37,9 @@ from ..site import signed_in, site
 from ..words import say
 from . import live, panels
 from .lights import lights_of
-from .sending import change as change_sending
-from .sending import draft_of
+
+if TYPE_CHECKING:
+    from appliance.setup.records import DnsRecord
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
 
@@ -125,6 +125,21 @@ def _panel_values(snapshot: Snapshot | None) -> dict[str, Any]:
     }
 
 
+# Keys and certificates take 8 MB to look at, and the pages that show them are seldom opened: imported then.
+
+
+def _records() -> list[DnsRecord]:
+    from appliance.setup.records import records
+
+    return records(site().deps.home, site().config)
+
+
+def _fingerprint() -> str:
+    from appliance.setup.records import certificate_fingerprint
+
+    return certificate_fingerprint(site().deps.home, site().config)
+
+
 @admin.get("/welcome")
 def welcome() -> ResponseReturnValue:
     config, snapshot = site().config, _snapshot()
@@ -133,14 +148,14 @@ def welcome() -> ResponseReturnValue:
         said=panels.first_look(config, snapshot, self_signed=config.tls.certificate is None),
         settings=panels.program_settings(config, snapshot),
         first_account=next((a.address for a in site().accounts.all()), ""),
-        records=records(site().deps.home, config),
-        fingerprint=certificate_fingerprint(site().deps.home, config),
+        records=_records(),
+        fingerprint=_fingerprint(),
     )
 
 
 @admin.get("/dns")
 def dns() -> ResponseReturnValue:
-    return render_template("admin/dns.html", records=records(site().deps.home, site().config))
+    return render_template("admin/dns.html", records=_records())
 
 
 @admin.get("/system")
@@ -151,7 +166,7 @@ def system() -> ResponseReturnValue:
         version=__version__,
         snapshot=snapshot,
         settings=panels.program_settings(config, snapshot),
-        fingerprint=certificate_fingerprint(site().deps.home, config),
+        fingerprint=_fingerprint(),
         home=site().deps.home,
     )
 
@@ -159,10 +174,12 @@ def system() -> ResponseReturnValue:
 @admin.route("/sending", methods=["GET", "POST"])
 def sending() -> ResponseReturnValue:
     """How mail leaves."""
+    from .sending import change, draft_of
+
     config, faults = site().config, {}
     if request.method == "POST":
         try:
-            faults = change_sending(site().deps.home, config, request.form)
+            faults = change(site().deps.home, config, request.form)
         except ConfigFault as fault:
             flash(str(fault), "bad")
         else:

@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from appliance.accounts.passwords import hash_password
-from appliance.setup.set_up import Answers, SetupFault, Smarthost, set_up
 from appliance.store.accounts import setting
 from appliance.store.changes.accounts import set_setting
 
@@ -89,11 +88,12 @@ def check(name: str) -> ResponseReturnValue:
 
 def _finish(draft: Draft, password: str) -> ResponseReturnValue:
     """Everything is answered: set up, start mail, and stay signed in as the administrator."""
-    try:
-        with site().hashing():
-            set_up(site().deps.home, site().store, _answers(draft, password))
-    except SetupFault as fault:
-        return _page(Step.MAILBOX, draft, {"form": fault.reason}, typed=True)
+    from .finish import finish  # making keys and certificates takes 8 MB that nothing else here needs
+
+    with site().hashing():
+        refused = finish(site().deps.home, site().store, draft, password)
+    if refused is not None:
+        return _page(Step.MAILBOX, draft, {"form": refused}, typed=True)
     site().claim.close()
     site().store.write_now(set_setting(DRAFT, ""))
     session.pop("claim", None)
@@ -114,28 +114,6 @@ def _await_mail() -> None:
         if snapshot is not None and snapshot.phase == "running":
             return
         time.sleep(_POLL_S)
-
-
-def _answers(draft: Draft, password: str) -> Answers:
-    relay = None
-    if draft.outbound == "smarthost":
-        relay = Smarthost(
-            draft.smarthost_host,
-            draft.smarthost_port,
-            draft.smarthost_tls,  # type: ignore[arg-type]  # one of steps.TLS_PORTS
-            draft.smarthost_username or None,
-            draft.smarthost_password or None,
-        )
-    return Answers(
-        hostname=draft.hostname,
-        domain=draft.domain,
-        outbound=draft.outbound,  # type: ignore[arg-type]  # one of steps.OUTBOUND
-        smarthost=relay,
-        admin_password_hash=draft.admin_password_hash,
-        first_address=f"{draft.mailbox}@{draft.domain}",
-        first_password=password,
-        first_name=draft.person,
-    )
 
 
 def _page(this: Step, draft: Draft, faults: Faults, *, typed: bool = False) -> ResponseReturnValue:
