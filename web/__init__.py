@@ -49,8 +49,11 @@ def create_app(deps: WebDeps) -> Flask:
     app.add_url_rule("/language", "choose_language", _choose_language, methods=["POST"])
     for pages in (sign_in_pages, wizard, admin, webmail):
         app.register_blueprint(pages)
-    if not app.extensions["merpati"].config.is_set_up:
-        app.extensions["merpati"].claim.ensure()
+    this = app.extensions["merpati"]
+    if this.config.is_set_up:
+        this.claim.close()  # the set-up may have been done without a browser
+    else:
+        this.claim.ensure()
     return app
 
 

@@ -251,6 +251,14 @@ def test_the_code_is_printed_when_the_web_starts(empty: World, caplog: pytest.Lo
     assert ClaimCode(empty.runtime).ensure() == empty.claim_code()
 
 
+def test_a_set_up_without_a_browser_closes_the_wizard_too(empty: World) -> None:
+    assert empty.claim_code()
+    empty.set_up()
+    assert empty.tab().get("/setup/claim").headers["Location"] == "/"
+    empty.start()
+    assert list(empty.runtime.iterdir()) == []
+
+
 def test_what_was_typed_is_escaped(empty: World) -> None:
     tab = claim(empty)
     answer(tab, "name")
