@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from ..status.log_lines import to_stderr
+from ..status.log_stream import to_stderr
 from .root import fail, places
 
 

@@ -27,7 +27,8 @@ from appliance.status.events import (
     Refused,
     SignedIn,
 )
-from appliance.status.log_lines import LINES, VALUE_MOST, JournalFormatter, LogListener, priority, refused, to_stderr
+from appliance.status.log_lines import LINES, VALUE_MOST, LogListener, refused
+from appliance.status.log_stream import JournalFormatter, priority, to_stderr
 from appliance.status.problems import found
 
 ACCEPTED = Accepted(
