@@ -26,7 +26,7 @@ from .grammar.command import Command
 from .grammar.mailboxes import Check
 from .grammar.session import Noop, StartTls
 from .machine import AppendReady, CommandReady, Fatal, Fault, NeedContinuation, State
-from .session import ImapSettings, Session
+from .session import FLUSH_OCTETS, ImapSettings, Session
 
 __all__ = ["ImapServer", "ImapSettings"]
 
@@ -91,6 +91,7 @@ async def converse(session: Session) -> None:
         session.send(render.untagged("OK", words, "CAPABILITY " + " ".join(session.capabilities)))
         while session.machine.state is not State.LOGOUT:
             await _answer_next(session)
+            await session.flush(at_least=FLUSH_OCTETS)
         await session.flush()
     except HangUp as end:
         if end.words is not None:

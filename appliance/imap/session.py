@@ -25,7 +25,7 @@ from ..store.interface import Store
 from ..store.refusals import StoreRefusal
 from ..store.transaction import Change, Tx
 from ..wire.connection import Connection
-from ..wire.listener import ConnectionLimits
+from ..wire.listener import ConnectionLimits, is_loopback
 from . import render
 from .answers import HangUp, Refusal
 from .capabilities import Situation, capabilities
@@ -109,8 +109,9 @@ class Session:
     @property
     def may_sign_in(self) -> bool:
         """A password may be asked for on this connection."""
-        loopback = self.connection.peer_ip in ("127.0.0.1", "::1")
-        return self.connection.is_tls or (loopback and self.settings.allow_plaintext_loopback)
+        if self.connection.is_tls:
+            return True
+        return self.settings.allow_plaintext_loopback and is_loopback(self.connection.peer_ip)
 
     @property
     def capabilities(self) -> tuple[str, ...]:

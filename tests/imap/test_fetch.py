@@ -202,6 +202,29 @@ async def test_memory_does_not_grow_for_a_client_that_reads_slowly(post: Post) -
         writer.close()
 
 
+async def test_memory_does_not_grow_for_many_commands_at_once(post: Post) -> None:
+    """Twenty thousand small commands with large answers, none of which is taken."""
+    for _ in range(200):
+        post.put(MESSAGE)
+    reader, writer = await asyncio.open_connection("127.0.0.1", post.port, limit=1024)
+    writer.write(f'a LOGIN "{ADDRESS}" "{PASSWORD}"\r\nb SELECT INBOX\r\n'.encode())
+    while not (await reader.readline()).startswith(b"b OK"):
+        pass
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        writer.write(b"c SEARCH ALL\r\n" * 20_000)
+        await reader.readline()
+        other = await post.client()
+        async with closing(other):
+            for _ in range(20):
+                await other.ok("NOOP")
+        assert tracemalloc.get_traced_memory()[1] - before < 6_000_000
+    finally:
+        tracemalloc.stop()
+        writer.close()
+
+
 async def test_no_goodbye_in_the_middle_of_a_message(post: Post) -> None:
     message = b"Subject: large\r\n\r\n" + b"0123456789abcdef" * 1_000_000
     post.put(message)
