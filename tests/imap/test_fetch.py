@@ -98,6 +98,18 @@ async def test_reading_sets_seen_and_peeking_does_not(post: Post) -> None:
         assert (await client.ok("STATUS INBOX (UNSEEN)")).status_items == {"UNSEEN": 0}
 
 
+async def test_each_message_that_was_unseen_tells_its_flags(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_module, "BATCH_OCTETS", 100)
+    for _ in range(5):
+        post.put(MESSAGE)
+    client = await post.selected()
+    async with closing(client):
+        answer = await client.ok("FETCH 1:* BODY[TEXT]")
+        assert [(each.number, b"\\Seen" in each.items["FLAGS"]) for each in answer.fetched] == [  # type: ignore[operator]
+            (number, True) for number in range(1, 6)
+        ]
+
+
 async def test_the_same_section_twice_is_given_once(post: Post) -> None:
     post.put(MESSAGE)
     client = await post.selected()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from ...mail.content import Content
@@ -143,18 +144,17 @@ async def _from_store(session: Session, selected: Selected, places: Sequence[int
     """True when some of the messages were gone."""
     at_once = CONTENTS_AT_ONCE if plan.sections else ROWS_AT_ONCE
     with_flags = Plan.of(command, with_flags=True)
+    newly_seen: set[int] = set()  # their answers tell the flags as well
     missing = False
     start = 0
     while start < len(places):
         some = places[start : start + at_once]
-        unseen: frozenset[int] = frozenset()
         if plan.sets_seen and not selected.read_only:
-            unseen = frozenset(place for place in some if not selected.view.flags[place] & SEEN)
+            unseen = [place for place in some if not selected.view.flags[place] & SEEN]
             if unseen:
-                await set_flags(
-                    session, selected, [selected.view.uids[place] for place in sorted(unseen)], "+", SEEN, ""
-                )
-        batch = _Batch(session.store, selected, plan, with_flags, unseen)
+                newly_seen.update(unseen)
+                await set_flags(session, selected, [selected.view.uids[place] for place in unseen], "+", SEEN, "")
+        batch = _Batch(session.store, selected, plan, with_flags, newly_seen)
         done, gone, pieces = await session.read(lambda connection, batch=batch, some=some: batch.read(connection, some))  # type: ignore[misc]
         with session.one_piece():
             for piece in pieces:
@@ -172,7 +172,7 @@ class _Batch:
     """Reads and renders some messages inside one query, on a reader's thread. The view does not change meanwhile."""
 
     def __init__(
-        self, store: Store, selected: Selected, plan: Plan, with_flags: Plan, newly_seen: frozenset[int]
+        self, store: Store, selected: Selected, plan: Plan, with_flags: Plan, newly_seen: AbstractSet[int]
     ) -> None:
         self._store = store
         self._selected = selected
