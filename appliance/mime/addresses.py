@@ -105,7 +105,7 @@ def _quick(item: bytes) -> MailboxOrGroup | None:
 
 
 def _named(found: re.Match[bytes]) -> MailboxOrGroup:
-    return MailboxOrGroup(found[1] or found[2], None, found[3], found[4])
+    return MailboxOrGroup((found[1] or found[2] or b"").strip(b" ") or None, None, found[3], found[4])
 
 
 def _cut(value: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from appliance.mime import addresses
@@ -187,6 +187,7 @@ def test_any_octets_are_read(value: bytes) -> None:
         b"".join
     )
 )
+@example(b'" a " <b@c>')
 @settings(max_examples=500, deadline=None)
 def test_the_quick_way_reads_the_same(value: bytes) -> None:
     assert parse_addresses(value) == tuple(addresses._items(value))

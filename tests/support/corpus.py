@@ -10,10 +10,38 @@ import quopri
 import random
 from dataclasses import dataclass
 
-WORDS = (
-    "pigeon loft carrier letter ring feather flight home message storm harbour clock window garden summer market "
-    "train ticket invoice meeting dinner photograph holiday mountain river bridge school paper pencil lantern"
-).split()
+WORDS = [
+    "pigeon",
+    "loft",
+    "carrier",
+    "letter",
+    "ring",
+    "feather",
+    "flight",
+    "home",
+    "message",
+    "storm",
+    "harbour",
+    "clock",
+    "window",
+    "garden",
+    "summer",
+    "market",
+    "train",
+    "ticket",
+    "invoice",
+    "meeting",
+    "dinner",
+    "photograph",
+    "holiday",
+    "mountain",
+    "river",
+    "bridge",
+    "school",
+    "paper",
+    "pencil",
+    "lantern",
+]
 UNICODE = "Grüße aus Köln – naïve café, 日本語のテキスト, Привет мир, שלום, 🕊️ merpati"
 
 
@@ -28,9 +56,7 @@ class Sample:
 def corpus() -> list[Sample]:
     rng = random.Random(20261124)
     samples = [*_odd(rng), *_sizes(rng)]
-    for number in range(210 - len(samples)):
-        samples.append(Sample(f"household {number}", _household(rng, number)))
-    return samples
+    return samples + [Sample(f"household {number}", _household(rng, number)) for number in range(210 - len(samples))]
 
 
 def _lines(*lines: str | bytes) -> bytes:
@@ -60,7 +86,9 @@ def _base64(rng: random.Random, octets: int) -> bytes:
     return base64.encodebytes(rng.randbytes(octets)).replace(b"\n", b"\r\n")
 
 
-def _multipart(rng: random.Random, boundary: str, parts: list[bytes], kind: str = "mixed", subject: str = "parts") -> bytes:
+def _multipart(
+    rng: random.Random, boundary: str, parts: list[bytes], kind: str = "mixed", subject: str = "parts"
+) -> bytes:
     body = b"".join(b"--" + boundary.encode() + b"\r\n" + part + b"\r\n" for part in parts)
     head = _header(rng, subject, "MIME-Version: 1.0", f'Content-Type: multipart/{kind}; boundary="{boundary}"')
     return head + b"\r\nThis is the preamble.\r\n" + body + b"--" + boundary.encode() + b"--\r\nand the epilogue\r\n"
@@ -150,12 +178,21 @@ def _odd(rng: random.Random) -> list[Sample]:
         ("line of 100000 octets", _header(rng, "long") + b"\r\n" + b"y" * 100_000 + b"\r\nend\r\n"),
         ("header line of 20000 octets", _header(rng, "s" * 20_000) + b"\r\nx\r\n"),
         ("folded subject", _header(rng, "one\r\n two\r\n\tthree") + b"\r\nx\r\n"),
-        ("2000 recipients in To", _header(rng, "many", "Cc: " + ",\r\n ".join(f"u{i}@x.example" for i in range(2000))) + b"\r\nx\r\n"),
-        ("8-bit body in UTF-8", _header(rng, "8bit", "Content-Transfer-Encoding: 8bit") + b"\r\n" + UNICODE.encode() + b"\r\n"),
+        (
+            "2000 recipients in To",
+            _header(rng, "many", "Cc: " + ",\r\n ".join(f"u{i}@x.example" for i in range(2000))) + b"\r\nx\r\n",
+        ),
+        (
+            "8-bit body in UTF-8",
+            _header(rng, "8bit", "Content-Transfer-Encoding: 8bit") + b"\r\n" + UNICODE.encode() + b"\r\n",
+        ),
         ("8-bit body in Latin-1", _header(rng, "latin1") + b"\r\n" + "Grüße".encode("latin-1") + b"\r\n"),
         ("8-bit subject in UTF-8", _header(rng, UNICODE) + b"\r\nx\r\n"),
         ("8-bit subject in Latin-1", _header(rng, "Grüße".encode("latin-1")) + b"\r\nx\r\n"),
-        ("every octet but NUL, CR and LF", _header(rng, "octets") + b"\r\n" + bytes(set(range(1, 256)) - {10, 13}) + b"\r\n"),
+        (
+            "every octet but NUL, CR and LF",
+            _header(rng, "octets") + b"\r\n" + bytes(set(range(1, 256)) - {10, 13}) + b"\r\n",
+        ),
         ("encoded words", _header(rng, "=?iso-8859-1?Q?Gr=FC=DFe?= =?utf-8?B?w7xiZXI=?=") + b"\r\nx\r\n"),
         ("broken encoded words", _header(rng, "=?utf-8?B?w7xi!!?= =?nonsense?X?y?= =?utf-8?Q?open") + b"\r\nx\r\n"),
         ("quotes and backslashes in Subject", _header(rng, 'say "hello" \\ {5} %s') + b"\r\nx\r\n"),
@@ -166,27 +203,61 @@ def _odd(rng: random.Random) -> list[Sample]:
         ("two Subjects, two Froms", _header(rng, "first") + _header(rng, "second") + b"\r\nx\r\n"),
         ("no From, no Date, no Message-ID", b"Subject: bare\r\n\r\nx\r\n"),
         ("impossible Date", b"Date: Frybruary 99\r\nFrom: a@b.example\r\n\r\nx\r\n"),
-        ("address groups", _header(rng, "groups", "Cc: Friends: a@x.example, B <b@x.example>;, Nobody:;") + b"\r\nx\r\n"),
-        ("addresses with comments", _header(rng, "c", "Cc: (a (nested) comment) Carl <c@x.example> (more)") + b"\r\nx\r\n"),
+        (
+            "address groups",
+            _header(rng, "groups", "Cc: Friends: a@x.example, B <b@x.example>;, Nobody:;") + b"\r\nx\r\n",
+        ),
+        (
+            "addresses with comments",
+            _header(rng, "c", "Cc: (a (nested) comment) Carl <c@x.example> (more)") + b"\r\nx\r\n",
+        ),
         ("null reverse-path in header", _header(rng, "n", "Return-Path: <>") + b"\r\nx\r\n"),
         ("mbox From line in the body", _header(rng, "mbox") + b"\r\nFrom me to you\r\n>From quoted\r\n"),
-        ("message/rfc822", _multipart(rng, "rfc822", [_part("text/plain", b"see below\r\n"), _part("message/rfc822", nested)])),
-        ("message/rfc822 alone", _header(rng, "fwd", "MIME-Version: 1.0", "Content-Type: message/rfc822") + b"\r\n" + nested),
+        (
+            "message/rfc822",
+            _multipart(rng, "rfc822", [_part("text/plain", b"see below\r\n"), _part("message/rfc822", nested)]),
+        ),
+        (
+            "message/rfc822 alone",
+            _header(rng, "fwd", "MIME-Version: 1.0", "Content-Type: message/rfc822") + b"\r\n" + nested,
+        ),
         ("digest", _multipart(rng, "digest", [b"\r\n" + nested, b"\r\n" + nested], "digest")),
         ("twelve levels deep", _header(rng, "deep", "MIME-Version: 1.0").rstrip(b"\r\n") + b"\r\n" + deep),
-        ("boundary that is never closed", _header(rng, "open", "Content-Type: multipart/mixed; boundary=b") + b"\r\n--b\r\n\r\nx\r\n"),
-        ("boundary that never comes", _header(rng, "none", "Content-Type: multipart/mixed; boundary=zzz") + b"\r\nno parts\r\n"),
-        ("multipart without a boundary", _header(rng, "lacks", "Content-Type: multipart/mixed") + b"\r\n--\r\nx\r\n----\r\n"),
-        ("empty boundary", _header(rng, "empty", 'Content-Type: multipart/mixed; boundary=""') + b"\r\n--\r\n\r\nx\r\n----\r\n"),
+        (
+            "boundary that is never closed",
+            _header(rng, "open", "Content-Type: multipart/mixed; boundary=b") + b"\r\n--b\r\n\r\nx\r\n",
+        ),
+        (
+            "boundary that never comes",
+            _header(rng, "none", "Content-Type: multipart/mixed; boundary=zzz") + b"\r\nno parts\r\n",
+        ),
+        (
+            "multipart without a boundary",
+            _header(rng, "lacks", "Content-Type: multipart/mixed") + b"\r\n--\r\nx\r\n----\r\n",
+        ),
+        (
+            "empty boundary",
+            _header(rng, "empty", 'Content-Type: multipart/mixed; boundary=""') + b"\r\n--\r\n\r\nx\r\n----\r\n",
+        ),
         ("boundary that is the start of another", _prefix_boundaries(rng)),
         ("one hundred parts", _multipart(rng, "hundred", [_part("text/plain", b"part\r\n")] * 100)),
         ("unknown encoding", _header(rng, "enc", "Content-Transfer-Encoding: rot13") + b"\r\nuryyb\r\n"),
         ("base64 with rubbish", _header(rng, "b64", "Content-Transfer-Encoding: base64") + b"\r\n!!!not=base64===\r\n"),
         ("Content-Type that is nonsense", _header(rng, "ct", "Content-Type: ;;;=/=; charset") + b"\r\nx\r\n"),
-        ("RFC 2231 parameters", _header(rng, "2231", "Content-Type: text/plain; name*0*=utf-8''Gr%C3%BC; name*1=sse.txt") + b"\r\nx\r\n"),
+        (
+            "RFC 2231 parameters",
+            _header(rng, "2231", "Content-Type: text/plain; name*0*=utf-8''Gr%C3%BC; name*1=sse.txt") + b"\r\nx\r\n",
+        ),
         ("unusual charset", _header(rng, "cs", "Content-Type: text/plain; charset=x-unknown-9") + b"\r\nx\r\n"),
-        ("HTML only", _header(rng, "html", "Content-Type: text/html") + b"\r\n<script>alert(1)</script><b>hello</b>\r\n"),
-        ("list mail", _header(rng, "list", "List-Id: <list.example>", "Precedence: bulk", "List-Unsubscribe: <mailto:u@x>") + b"\r\nx\r\n"),
+        (
+            "HTML only",
+            _header(rng, "html", "Content-Type: text/html") + b"\r\n<script>alert(1)</script><b>hello</b>\r\n",
+        ),
+        (
+            "list mail",
+            _header(rng, "list", "List-Id: <list.example>", "Precedence: bulk", "List-Unsubscribe: <mailto:u@x>")
+            + b"\r\nx\r\n",
+        ),
         ("signed", _header(rng, "signed", "DKIM-Signature: v=1; a=rsa-sha256; d=x.example; b=AAAA") + b"\r\nx\r\n"),
         ("text that compresses to nothing", _header(rng, "zeros") + b"\r\n" + (b"0" * 76 + b"\r\n") * 20_000),
         ("no final newline", _header(rng, "final newline") + b"\r\nthe last line has none"),
@@ -196,9 +267,7 @@ def _odd(rng: random.Random) -> list[Sample]:
 
 
 def _prefix_boundaries(rng: random.Random) -> bytes:
-    inner = (
-        b"Content-Type: multipart/alternative; boundary=abcd\r\n\r\n--abcd\r\n\r\ninner one\r\n--abcd\r\n\r\ninner two\r\n--abcd--"
-    )
+    inner = b"Content-Type: multipart/alternative; boundary=abcd\r\n\r\n--abcd\r\n\r\ninner one\r\n--abcd\r\n\r\ninner two\r\n--abcd--"
     return (
         _header(rng, "prefix", "MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=abc")
         + b"\r\n--abc\r\n"
