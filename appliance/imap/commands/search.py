@@ -82,7 +82,7 @@ def _judged_by_store(
         elif answer is None:
             undecided.append(row.uid)
     for row in rows(connection, mailbox_id, undecided, structure=True):
-        candidate = candidates[row.uid]
+        candidate = candidates.pop(row.uid)  # so that no more than one content is held at a time
         candidate.level = Level.WHOLE
         candidate.prefix = row.prefix
         candidate.structure = decode(row.structure or b"")
