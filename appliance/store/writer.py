@@ -152,9 +152,10 @@ class Writer:
         if any(tx.wrote for _, _, tx in done):  # or the commit had nothing to do, and flushed nothing
             self._lazy_since = None if durable else self._lazy_since or time.monotonic()
         for job, result, tx in done:
-            job.future.set_result(result)
+            # Everybody has heard of a change before its caller goes on.
             if tx.events:
                 self._bus.publish(*tx.events)
+            job.future.set_result(result)
 
     def _apply(self, job: _Job, done: list[tuple[_Job, Any, Tx]]) -> None:
         tx = Tx(self._connection, self._segments)

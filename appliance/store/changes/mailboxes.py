@@ -66,10 +66,8 @@ def rename_mailbox(account_id: int, old: str, new: str) -> Change[None]:
                     renamed = target + each.name[len(source) :]
                     if find_mailbox(tx.connection, account_id, renamed):  # what stayed below a mailbox that was deleted
                         raise MailboxExists(renamed)
-                    tx.connection.execute(
-                        "UPDATE mailboxes SET name = ?, uidvalidity = ? WHERE id = ?",
-                        (renamed, _next_uidvalidity(tx, account_id), each.id),
-                    )
+                    # Its UIDVALIDITY goes with it: no other mailbox of the account ever had the same, under any name.
+                    tx.connection.execute("UPDATE mailboxes SET name = ? WHERE id = ?", (renamed, each.id))
         tx.tell(MailboxListChanged(at=time.time(), account_id=account_id))
 
     return change
