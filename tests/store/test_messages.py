@@ -64,6 +64,24 @@ def test_who_was_away_is_told_what_changed_and_what_went(store: Store, inbox: in
     assert max(modseq for *_, modseq in changed) == now
 
 
+def test_each_kind_of_change_has_a_modseq_of_its_own(store: Store, inbox: int, archive: int) -> None:
+    """Who has seen everything up to one of them is told of the next, an expunge too."""
+    uids = [put(store, inbox, b"%d" % n) for n in range(4)]
+    for change in (
+        append(inbox, [new_message(store, b"x")]),
+        store_flags(inbox, uids[:1], "+", SEEN | DELETED, ""),
+        copy(inbox, uids[:1], inbox),
+        expunge(inbox, uids[:1]),
+        remove(inbox, uids[1:2]),
+        move(inbox, uids[2:3], archive),
+    ):
+        seen = mailbox_of(store, 1).highest_modseq
+        store.write_now(change)
+        assert mailbox_of(store, 1).highest_modseq == seen + 1
+        changed, gone = store.read_now(lambda c, seen=seen: changed_since(c, inbox, seen))
+        assert bool(changed) != bool(gone)
+
+
 def test_one_change_has_one_modseq_and_what_changes_nothing_has_none(store: Store, inbox: int, archive: int) -> None:
     uids = [put(store, inbox, b"x", flags=SEEN) for _ in range(3)]
     before = mailbox_of(store, 1).highest_modseq

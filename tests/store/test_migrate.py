@@ -73,6 +73,26 @@ def test_each_step_runs_once_and_all_of_it_or_nothing(tmp_path: Path, monkeypatc
     connection.close()
 
 
+def test_a_step_that_another_process_took_meanwhile_is_not_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.db"
+    here, there = (sqlite3.connect(path, isolation_level=None) for _ in range(2))
+    look = room._version
+
+    def first_look(connection: sqlite3.Connection) -> int:
+        monkeypatch.setattr(room, "_version", look)
+        found = look(connection)
+        migrate(there)
+        return found
+
+    monkeypatch.setattr(room, "_version", first_look)
+    migrate(here)
+    assert here.execute("PRAGMA user_version").fetchone() == (steps()[-1][0],)
+    here.close()
+    there.close()
+
+
 def test_an_empty_file_left_by_a_crash_becomes_a_store(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.mail.content import Content
 from appliance.store import segments, writer
 from appliance.store.changes.accounts import remove_account, set_setting
 from appliance.store.changes.messages import NewMessage, append, copy, remove
@@ -174,14 +175,34 @@ def test_dropped_contents_stay_readable_for_a_while_and_then_give_their_blocks_b
 
 def test_what_was_dropped_after_the_last_round_is_not_given_back_in_this_one(store: Store, inbox: int) -> None:
     first, second = (put(store, inbox, octets(n)) for n in range(2))
+    held = {uid: _content_of(store, inbox, uid) for uid in (first, second)}
     store.write_now(remove(inbox, [first]))
     upto = _round(store, 0)
+    assert octets_of(held[first]) == octets(0)
     store.write_now(remove(inbox, [second]))
     upto = _round(store, upto)
+    with pytest.raises(Damaged):
+        octets_of(held[first])
+    assert octets_of(held[second]) == octets(1)
     left = store.read_now(lambda c: c.execute("SELECT position FROM freed").fetchall())
     assert len(left) == 1
     assert _round(store, upto) == upto
     assert store.read_now(lambda c: c.execute("SELECT count(*) FROM freed").fetchone()) == (0,)
+
+
+def test_an_empty_segment_stays_for_as_long_as_its_last_reader_may(store: Store, inbox: int) -> None:
+    uids = [put(store, inbox, octets(n)) for n in range(5)]
+    held = _content_of(store, inbox, uids[3])
+    store.write_now(remove(inbox, uids[:4]))
+    upto = _round(store, 0)
+    assert octets_of(held) == octets(3)
+    _round(store, upto)
+    assert files(store) == ["00000002.seg"]
+
+
+def _content_of(store: Store, mailbox_id: int, uid: int) -> Content:
+    (row,) = store.read_now(lambda c: rows(c, mailbox_id, [uid]))
+    return store.content(row.blob_id)
 
 
 def _round(store: Store, upto: int) -> int:

@@ -442,6 +442,17 @@ async def test_a_caller_that_gives_up_gives_up_the_answer_and_not_the_change(sto
     assert value_of(store, "a") == "1"
 
 
+def test_a_change_cannot_be_called_back_once_it_was_handed_over(store: Store) -> None:
+    """Or the writer would have nobody to answer to, and stop."""
+    held = Held(store)
+    future = store._writer.submit(set_setting("a", "1"))
+    assert not future.cancel()
+    held.release()
+    future.result(20)
+    store.write_now(set_setting("b", "1"))
+    assert value_of(store, "a") == "1"
+
+
 async def test_events_are_told_after_the_commit_in_the_order_of_changes_on_the_loop(store: Store) -> None:
     store.bus.attach(asyncio.get_running_loop())
     told: list[tuple[object, str | None]] = []
