@@ -82,6 +82,7 @@ class MailService:
         self._bus.attach(loop)
         watch = None
         try:
+            await self._store.prepare()
             await self._trace.start()
             await self._status.start()
             await self._reload()

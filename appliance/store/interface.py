@@ -17,7 +17,7 @@ from pathlib import Path
 from ..mail.content import Content
 from ..status.bus import Bus
 from .blobs import from_file, from_memory
-from .database import FILE_NAME, connect_writer
+from .database import FILE_NAME, connect_writer, lengthen_wal
 from .migrate import migrate
 from .reader import Query, Readers
 from .refusals import Damaged, NoSuchMessage, StorageLow
@@ -83,6 +83,11 @@ class Store:
         if segment_id is None:
             return from_memory(blob_id, size, data)
         return from_file(blob_id, size, self._segments.path(segment_id), position, stored_octets)
+
+    async def prepare(self) -> None:
+        """For a process that will write for long: what the first commits would have to wait for is done now."""
+        wal = self._path.with_name(self._path.name + "-wal")
+        await self.write(lambda tx: lengthen_wal(wal), durable=False)
 
     def open_spool(self) -> Spool:
         return Spool(self._scratch)
