@@ -12,6 +12,8 @@ def check(store: Store, *, contents: bool = True) -> list[Finding]:
     if not wrong:
         return [Finding("store", Status.GOOD, "The mail store is whole.")]
     return [
-        Finding("store", Status.BROKEN, f"The mail store is damaged: {each}.", "Make a backup now and replace the card.")
+        Finding(
+            "store", Status.BROKEN, f"The mail store is damaged: {each}.", "Make a backup now and replace the card."
+        )
         for each in wrong
     ]

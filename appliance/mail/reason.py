@@ -103,7 +103,8 @@ WORDINGS: dict[str, Wording] = {
         "A mail program tried to delete {mailbox} or to move it into itself.",
     ),
     "bad-mailbox-name": Wording(
-        "A mailbox cannot be called that", "A mail program asked for a mailbox called {mailbox}, which is no possible name."
+        "A mailbox cannot be called that",
+        "A mail program asked for a mailbox called {mailbox}, which is no possible name.",
     ),
     "no-such-account": Wording("There is no account {address}", "There is no account or alias {address}."),
     "address-taken": Wording("{address} is taken", "The address {address} is an account or an alias already."),
