@@ -280,10 +280,14 @@ class Session:
         """Feeds the machine with what comes until then, or returns on a nudge. Raises HangUp."""
         if self.connection.ended:
             raise HangUp(None)
+        left_s = until - self._now_s()
         try:
-            await self.connection.wait(max(0.0, until - self._now_s()))
+            # Who keeps sending is not waited for: that alone would let a stranger stay beyond the deadline for ever.
+            if left_s <= 0:
+                raise TimeoutError
+            await self.connection.wait(left_s)
         except TimeoutError:
-            raise HangUp("You said nothing for too long") from None
+            raise HangUp("You said nothing of use for too long") from None
         self.machine.receive(self.connection.take())
 
     def _deadline(self, since: float) -> float:
