@@ -12,9 +12,9 @@ BUSY_WAIT_S = 20  # for another process's transaction; the longest is the copyin
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
-    """4 KiB pages and a WAL; synchronous is set by the writer before each transaction."""
-    connection = sqlite3.connect(path, timeout=BUSY_WAIT_S, isolation_level=None, check_same_thread=False)
-    connection.executescript(
+    """4 KiB pages and a WAL; synchronous is set by the writer before each transaction. Raises sqlite3.Error."""
+    return _connect(
+        path,
         "PRAGMA page_size = 4096;"
         "PRAGMA journal_mode = WAL;"
         "PRAGMA synchronous = FULL;"
@@ -24,14 +24,22 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         "PRAGMA journal_size_limit = -1;"
         "PRAGMA foreign_keys = OFF;"
         "PRAGMA temp_store = MEMORY;"
-        "PRAGMA cache_size = -4096;"
+        "PRAGMA cache_size = -4096;",
     )
-    return connection
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
+    """Raises sqlite3.Error."""
+    return _connect(path, "PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048;")
+
+
+def _connect(path: Path, settings: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_WAIT_S, isolation_level=None, check_same_thread=False)
-    connection.executescript("PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048;")
+    try:
+        connection.executescript(settings)
+    except sqlite3.Error:  # a damaged database says so here
+        connection.close()
+        raise
     return connection
 
 
