@@ -8,6 +8,7 @@ have a form for the event loop and one (`…_now`) for ordinary threads and the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -20,7 +21,7 @@ from .blobs import from_file, from_memory
 from .database import FILE_NAME, connect_writer, lengthen_wal
 from .migrate import migrate
 from .reader import Query, Readers
-from .refusals import Damaged, NoSuchMessage, StorageLow
+from .refusals import Damaged, NoSuchMessage, StorageFailed, StorageLow
 from .segments import Segments, sync_folder
 from .spool import Spool, SpooledContent, spool_bytes
 from .transaction import Change, T
@@ -85,9 +86,11 @@ class Store:
         return from_file(blob_id, size, self._segments.path(segment_id), position, stored_octets)
 
     async def prepare(self) -> None:
-        """For a process that will write for long: what the first commits would have to wait for is done now."""
+        """For a process that will write for long: what the first commits would have to wait for is done now. On a full
+        card it is left, so that the server starts and its owner can delete; a broken one shows in `failure`."""
         wal = self._path.with_name(self._path.name + "-wal")
-        await self.write(lambda tx: lengthen_wal(wal), durable=False)
+        with contextlib.suppress(StorageLow, StorageFailed):
+            await self.write(lambda tx: lengthen_wal(wal), durable=False)
 
     def open_spool(self) -> Spool:
         return Spool(self._scratch)

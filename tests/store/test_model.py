@@ -1,6 +1,6 @@
 """A random sequence of operations, by two stores on one home, agrees with a plain model after every step.
 
-UIDs only grow, MODSEQ never goes back, UIDVALIDITY of a name never comes back, contents come back octet for octet, and
+UIDs only grow, MODSEQ never goes back, a UIDVALIDITY is one mailbox's for ever, contents come back octet for octet, and
 whatever was reopened, counted, copied or dropped in between, the store is consistent.
 """
 
@@ -76,7 +76,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="store-model-"))
         self.boxes: dict[str, Box] = {}
         self.queue: dict[int, Queued] = {}
-        self.validities: dict[str, set[int]] = {}
+        self.validities: set[int] = set()
 
     @initialize()
     def begin(self) -> None:
@@ -96,8 +96,8 @@ class StoreAgainstModel(RuleBasedStateMachine):
         return self.stores[self.turn]
 
     def _new_box(self, name: str, uidvalidity: int) -> None:
-        assert uidvalidity not in self.validities.setdefault(name, set()), "a UIDVALIDITY came back"
-        self.validities[name].add(uidvalidity)
+        assert uidvalidity not in self.validities, "a UIDVALIDITY came back"
+        self.validities.add(uidvalidity)
         self.boxes[name] = Box(uidvalidity)
 
     def _id(self, name: str) -> int:
@@ -254,11 +254,8 @@ class StoreAgainstModel(RuleBasedStateMachine):
                 self._filed(new, message, uid)
             self.boxes["INBOX"].messages = {}
             return
-        renamed = {new + name[len(old) :]: self.boxes.pop(name) for name in below}
-        self._meet_new_boxes([*_levels(new), *renamed])
-        for name, box in renamed.items():
-            box.uidvalidity = self.boxes[name].uidvalidity
-            self.boxes[name] = box
+        self.boxes |= {new + name[len(old) :]: self.boxes.pop(name) for name in below}
+        self._meet_new_boxes(_levels(new))
 
     def _meet_new_boxes(self, names: Sequence[str]) -> None:
         there = {m.name: m.uidvalidity for m in self.store.read_now(lambda c: list_mailboxes(c, self.account.id))}
