@@ -59,7 +59,9 @@ def decode_text(data: bytes, charset: str = "") -> str:
     codec = codec_for(charset)
     if codec is not None:
         try:
-            return data.decode(codec, "replace")
+            text = data.decode(codec, "replace")
+            # UTF-7 can spell half a surrogate pair, which is no text: nothing could store or send it.
+            return text if codec != "utf-7" else text.encode("utf-8", "replace").decode("utf-8")
         except UnicodeError:  # some East Asian codecs raise in spite of "replace"
             return data.decode("ascii", "replace")
     if charset[:40].lower().translate(_PUNCTUATION) in _ASCII_NAMES:

@@ -8,9 +8,9 @@ than that leaves it empty. RFC 8970 3.1 (at most 200 characters).
 
 from __future__ import annotations
 
-import html
 import re
 
+from .character_references import unescape
 from .charsets import decode_text, decode_transfer
 
 HEAD_OCTETS = 16 * 1024
@@ -40,7 +40,7 @@ def preview(head: bytes, subtype: bytes, encoding: bytes, charset: str) -> str:
     text = decode_text(decode_transfer(head, encoding), charset)
     if subtype == b"html":
         # A paragraph parts words, an emphasis does not.
-        return _line(html.unescape(_MARKUP.sub(" ", _INLINE.sub("", text))))
+        return _line(unescape(_MARKUP.sub(" ", _INLINE.sub("", text))))
     return _line(_QUOTED_LINE.sub("", text) if ">" in text else text) or _line(text)
 
 

@@ -31,6 +31,8 @@ from appliance.mime.charsets import TransferDecoder, codec_for, decode_text, dec
         (b"\xa7A", "big5", "你"),
         (b"\xc7\xd1", "ks_c_5601-1987", "한"),
         (b"+AOk-", "utf-7", "é"),
+        (b"a+2AA-b", "utf-7", "a?b"),
+        (b"+2D3eAA-", "utf-7", "\U0001f600"),
         (b"\xff\xfeA\0", "utf-16", "A"),
         (b"\xa1", "tis-620", "ก"),
         (b"Gr\xc3\xbc\xc3\x9fe", "", "Grüße"),

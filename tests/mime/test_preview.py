@@ -35,6 +35,7 @@ from appliance.mime.preview import HEAD_OCTETS, PREVIEW_CHARACTERS, preview
         pytest.param(b"1 < 2 <3 ok", b"html", b"", "", "1 < 2 <3 ok", id="less than"),
         pytest.param(b"&lt;script&gt;&#x41;&nbsp;&euro;", b"html", b"", "", "<script>A €", id="entities"),
         pytest.param(b"Sale!&zwnj;&nbsp;&zwnj;&nbsp;&#847;&shy;Now", b"html", b"", "", "Sale! Now", id="invisible padding"),
+        pytest.param(b"a&#" + b"9" * 5000 + b";b", b"html", b"", "", "a\ufffdb", id="an endless number"),
         pytest.param(b"caf=C3=A9 =", b"plain", b"quoted-printable", "utf-8", "café =", id="cut off"),
         pytest.param(b"caf\xc3", b"plain", b"", "utf-8", "caf\ufffd", id="cut inside a character"),
     ],

@@ -7,8 +7,9 @@ a forged mail hides.
 
 from __future__ import annotations
 
-import html
 import re
+
+from appliance.mime.character_references import unescape
 
 LONGEST = 1_000_000  # characters of HTML that are looked at
 
@@ -61,7 +62,7 @@ def html_to_text(source: str) -> str:
         closing, name, attributes = token.group(1), (token.group(2) or "").lower(), token.group(3) or ""
         if not name:
             if token["text"]:
-                out.append(_SPACE.sub(" ", html.unescape(token["text"])))
+                out.append(_SPACE.sub(" ", unescape(token["text"])))
             continue
         if name in _UNSEEN and not closing:
             position = _after_end(source, name, position)
@@ -77,7 +78,7 @@ def html_to_text(source: str) -> str:
         elif name in ("td", "th") and closing:
             out.append("  ")
         elif name == "img" and (alt := re.search(r"""\balt\s*=\s*["']([^"']{1,200})["']""", attributes)):
-            out.append(f"[{html.unescape(alt.group(1))}]")
+            out.append(f"[{unescape(alt.group(1))}]")
     return _tidy("".join(out))
 
 
@@ -91,7 +92,7 @@ def _target(attributes: str) -> str:
     found = _HREF.search(attributes)
     if not found:
         return ""
-    target = html.unescape(next(group for group in found.groups() if group is not None)).strip()
+    target = unescape(next(group for group in found.groups() if group is not None)).strip()
     return target if _LINK_SHOWN.match(target) else ""
 
 
