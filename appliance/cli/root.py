@@ -59,7 +59,3 @@ def fail(sentence: str) -> None:
     """Ends the command with one sentence on standard error and status 1."""
     click.echo(f"merpati: {sentence}", err=True)
     sys.exit(1)
-
-
-def main() -> None:
-    merpati(prog_name="merpati")

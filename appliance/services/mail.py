@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import time
@@ -34,6 +35,7 @@ from ..store import queue_rows
 from ..store.interface import Store
 from ..tls.contexts import ServerContext
 from ..transport.sign import load_keys, sign
+from .alone import alone
 from .listeners import Listeners, Parts
 from .memory import give_back
 from .notify import notify, watchdog_every_s
@@ -43,14 +45,19 @@ from .ready import tell_ready
 
 log = logging.getLogger("merpati.mail")
 
+LAST_ONE_ENDS_WITHIN_S = 5.0
 LOOK_EVERY_S = 60.0  # at the card's free space and at the store's health
 
 
 def main(places: Places) -> None:
-    """Until SIGTERM."""
+    """Until SIGTERM. Raises NotAlone when another mail process uses this home."""
     give_back()
     places.make()
-    asyncio.run(MailService(places).run())
+    lock = alone(places.mail_lock, places.home, LAST_ONE_ENDS_WITHIN_S)
+    try:
+        asyncio.run(MailService(places).run())
+    finally:
+        os.close(lock)
 
 
 class MailService:

@@ -33,6 +33,16 @@ class Places:
         return self.runtime / "ready.json"
 
     @property
+    def mail_lock(self) -> Path:
+        """Held by the one mail process of this home."""
+        return self.home / "mail.lock"
+
+    @property
+    def run_lock(self) -> Path:
+        """Held by the supervisor to whom ready.json and the notify socket belong."""
+        return self.runtime / "run.lock"
+
+    @property
     def trace(self) -> Path:
         return self.home / "derived" / "trace.db"
 

@@ -35,7 +35,7 @@ def test_a_process_that_falls_is_started_again_and_the_others_stay(tmp_path: Pat
         for name in ("web", "leds", "mail"):
             before = dict(world.pids)
             os.kill(before[name], signal.SIGKILL)
-            world.wait_ready(when=lambda ready, name=name, old=before[name]: ready["pids"][name] != old)
+            world.wait_ready(when=lambda ready, name=name, old=before[name]: ready["pids"].get(name, old) != old)
             assert {other: pid for other, pid in world.pids.items() if other != name} == {
                 other: pid for other, pid in before.items() if other != name
             }
