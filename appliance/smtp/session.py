@@ -81,7 +81,8 @@ class SmtpSession(Connection):
             self.say_lines(250, [self.hostname, *self._extensions()])
 
     def _meet(self, hostname: str | None, *, extended: bool) -> bool:
-        name = hostname.split(" ")[0] if hostname else ""
+        # Octets that are not UTF-8 are no text: nothing could write them into a log or a trace.
+        name = (hostname or "").split(" ")[0].encode("utf-8", "replace").decode()
         if not _HELO_NAME.fullmatch(name):
             self.bad(replies.syntax("EHLO hostname" if extended else "HELO hostname"))
             return False

@@ -5,6 +5,7 @@ Server to client: `Snapshot`, any event, and `Answer` to what the client asked. 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,16 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(value: Event | Snapshot | Answer | Mapping[str, Any]) -> bytes:
-    return _encoder.encode(value) + b"\n"
+    return to_json(value) + b"\n"
+
+
+def to_json(value: object) -> bytes:
+    """Never fails over a text. Half a surrogate pair is in none of ours, but one that slipped through must not take what
+    is told beside it along; it becomes `?`."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def decode(line: bytes) -> Told | Answer | None:

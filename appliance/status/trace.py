@@ -28,6 +28,7 @@ import msgspec
 
 from .bus import Bus
 from .events import Event, Refused
+from .lines import to_json
 from .story import TRACED, Step, Story, TracedEvent, story_of, tell
 
 __all__ = ["Step", "Story", "TraceReader", "TraceWriter", "tell"]
@@ -47,7 +48,6 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS steps (n INTEGER PRIMARY KEY, trace_id TEXT NOT NULL, events TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS refusals (n INTEGER PRIMARY KEY, events TEXT NOT NULL);
 """
-_encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[list[TracedEvent]] = msgspec.json.Decoder(list[TracedEvent])
 
 
@@ -93,14 +93,14 @@ class TraceFile:
         refusals = []
         for event in batch:
             if isinstance(event, Refused):
-                refusals.append((_encoder.encode([event]).decode(),))
+                refusals.append((to_json([event]).decode(),))
             else:
                 by_trace.setdefault(event.trace_id, []).append(event)
         with connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(
                 "INSERT INTO steps (trace_id, events) VALUES (?, ?)",
-                [(trace_id, _encoder.encode(events).decode()) for trace_id, events in by_trace.items()],
+                [(trace_id, to_json(events).decode()) for trace_id, events in by_trace.items()],
             )
             connection.executemany("INSERT INTO refusals (events) VALUES (?)", refusals)
             self._prune(connection)
@@ -218,7 +218,7 @@ class TraceReader:
             return []
         with self._reading() as connection:
             connection.create_function("holds", 2, _holds, deterministic=True)
-            escaped = _encoder.encode(needle).decode()[1:-1].casefold()
+            escaped = to_json(needle).decode()[1:-1].casefold()
             # A line of JSON holds more than what is searched for (hosts, replies), so what it finds is looked at again.
             rows = connection.execute(
                 "SELECT n, trace_id FROM steps WHERE holds(events, ?) OR trace_id = ?", (escaped, text)

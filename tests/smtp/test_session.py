@@ -49,6 +49,17 @@ async def test_helo_is_plain_smtp(start: Start) -> None:
     assert house.intake.taken[0].peer.protocol is Protocol.SMTP
 
 
+async def test_a_name_in_latin_1_is_text_when_it_has_come_in(start: Start) -> None:
+    """Old machines name themselves so. What is no text could not be traced, logged or told."""
+    house = await start()
+    async with await SmtpClient.greeted(house.port, ehlo=None) as smtp:
+        smtp.send(b"HELO B\xfcro\r\n")
+        assert await smtp.reply() == "250 mx.example.org"
+        await smtp.envelope()
+        await smtp.message(HELLO)
+    assert house.intake.taken[0].peer.helo == "B?ro"
+
+
 async def test_what_port_25_announces(start: Start) -> None:
     house = await start(message_size_octets=12345, recipients_most=100)
     async with await SmtpClient.greeted(house.port, ehlo=None) as smtp:

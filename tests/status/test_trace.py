@@ -252,6 +252,15 @@ def test_a_card_that_cannot_be_written_costs_the_trace_and_nothing_else(
     assert [s.trace_id for s in TraceReader(path).recent(5)] == ["kept"]
 
 
+def test_a_text_that_is_none_takes_nothing_else_along(path: Path) -> None:
+    file = TraceFile(path)
+    file.write([accepted("t1", subject="half a pair: \ud800"), accepted("t2"), filed("t2")])
+    file.close()
+    reader = TraceReader(path)
+    assert (story := reader.story("t1")) is not None and story.subject == "half a pair: ?"
+    assert reader.story("t2") == story_of("t2", [accepted("t2"), filed("t2")])
+
+
 def test_only_the_newest_rows_are_kept(path: Path) -> None:
     file = TraceFile(path, steps_most=50, refusals_most=10)
     for n in range(200):
