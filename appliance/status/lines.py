@@ -34,6 +34,7 @@ class LineFault(Exception):
 
 _heard: msgspec.json.Decoder[Told | Answer] = msgspec.json.Decoder(Told | Answer)
 _encoder = msgspec.json.Encoder()
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # RecursionError: lists in lists in lists
 
 
 def encode(value: Event | Snapshot | Answer | Mapping[str, Any]) -> bytes:
@@ -54,19 +55,16 @@ def decode(line: bytes) -> Told | Answer | None:
     try:
         return _heard.decode(line)
     except msgspec.ValidationError as fault:
-        if _type_of(line) not in KNOWN_TYPES:
+        if _type_of(_value(line)) not in KNOWN_TYPES:
             return None
         raise LineFault(str(fault)) from None
-    except msgspec.DecodeError as fault:
+    except _UNREADABLE as fault:
         raise LineFault(str(fault)) from None
 
 
 def decode_question(line: bytes) -> dict[str, Any]:
     """What a client asks. Raises LineFault."""
-    try:
-        question = msgspec.json.decode(line)
-    except msgspec.DecodeError as fault:
-        raise LineFault(f"this is not JSON: {fault}") from None
+    question = _value(line)
     if not isinstance(question, dict) or not isinstance(question.get("verb"), str):
         raise LineFault('an object with a "verb" is expected')
     return question
@@ -84,6 +82,13 @@ def event_of(value: object) -> Event:
 KNOWN_TYPES = frozenset({"Snapshot", "Answer", *(kind.__name__ for kind in AnyEvent.__args__)})
 
 
-def _type_of(line: bytes) -> object:
-    value = msgspec.json.decode(line)
-    return value.get("type") if isinstance(value, dict) else None
+def _type_of(value: object) -> str | None:
+    found = value.get("type") if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _value(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except _UNREADABLE as fault:
+        raise LineFault(f"this is not JSON: {fault}") from None
