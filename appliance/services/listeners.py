@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import time
@@ -22,7 +23,7 @@ from ..smtp.repeats import RepeatWindow
 from ..smtp.server import SmtpServer
 from ..smtp.settings import Listener, SmtpSettings
 from ..status.bus import Bus
-from ..status.events import ListenerChanged
+from ..status.events import ListenerChanged, ListenerClosed
 from ..store.interface import Store
 from ..tls.contexts import ServerContext
 from ..wire.listener import ConnectionLimits
@@ -30,6 +31,7 @@ from .sockets import inherited
 
 log = logging.getLogger("merpati.listeners")
 
+BACKLOG = 128
 NAMES = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s")
 
 
@@ -63,51 +65,92 @@ class _Open:
 
 
 class Listeners:
-    """A component with `apply` in place of `start`."""
+    """A component with `apply` in place of `start`. A port that cannot be opened is told as a problem and keeps no other
+    closed; `open_the_rest` tries it again."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._open: dict[str, _Open] = {}
+        self._closed: dict[str, str] = {}  # those that could not be opened, and why
+        self._wanted: tuple[Config, Parts] | None = None
         self._inherited = inherited()
         # These outlive a reload, and what they know is shared by all ports of their protocol.
         self._repeats = RepeatWindow(time.monotonic)
         self._locks = MaildropLocks()
 
-    async def apply(self, config: Config, parts: Parts) -> dict[str, int]:
-        """Opens, closes and replaces what has to be. Returns the open ports by name; one that cannot be opened is told
-        as a problem and keeps no other closed."""
+    @property
+    def ports(self) -> dict[str, int]:
+        """The open ones by name."""
+        return {name: self._open[name].port for name in NAMES if name in self._open}
+
+    @property
+    def closed(self) -> bool:
+        """Whether one that is wanted could not be opened."""
+        return bool(self._closed)
+
+    async def apply(self, config: Config, parts: Parts) -> None:
+        """Opens, closes and replaces what has to be. What is to be closed is closed first, so that two servers may
+        change places; the others and their connections are left alone."""
+        self._wanted = config, parts
+        changed = [name for name in NAMES if not self._stands(name, config)]
+        await self._stop([name for name in changed if name in self._open])
+        for name in changed:
+            if getattr(config.listen, name) == "off":
+                self._closed.pop(name, None)
+                self._bus.publish(ListenerClosed(at=time.time(), name=name))
+        await self.open_the_rest()
+
+    async def open_the_rest(self) -> None:
+        """Tries those that are wanted and not open: the port may have become free, the address may have come."""
+        if self._wanted is None:
+            return
+        config, parts = self._wanted
         factories = self._factories(config, parts)
         for name in NAMES:
-            made_of = _made_of(config, name)
-            there = self._open.get(name)
-            if there is not None and there.made_of == made_of:
-                continue
-            if there is not None:
-                await there.server.stop()
-                del self._open[name]
-            if getattr(config.listen, name) != "off":
-                await self._start(name, config, factories[name](), made_of)
-        return {name: there.port for name, there in self._open.items()}
+            if name not in self._open and getattr(config.listen, name) != "off":
+                await self._start(name, config, factories[name]())
 
     async def stop(self) -> None:
-        for there in self._open.values():
-            await there.server.stop()
-        self._open.clear()
+        self._wanted = None
+        await self._stop(list(self._open))
 
     def health(self) -> str | None:
         return next((sick for there in self._open.values() if (sick := there.server.health())), None)
 
-    async def _start(self, name: str, config: Config, server: Server, made_of: tuple[object, ...]) -> None:
-        wanted = int(getattr(config.listen, name))
+    def _stands(self, name: str, config: Config) -> bool:
+        """Whether nothing has to be done about it."""
+        if getattr(config.listen, name) == "off":
+            return name not in self._open and name not in self._closed
+        return name in self._open and self._open[name].made_of == _made_of(config, name)
+
+    async def _stop(self, names: list[str]) -> None:
+        """All at once: each may wait some seconds for its sessions to end."""
+        stopping = [self._open.pop(name).server.stop() for name in names]
+        for fault in await asyncio.gather(*stopping, return_exceptions=True):
+            if isinstance(fault, BaseException):
+                log.error("a listener did not stop well", exc_info=fault)
+
+    async def _start(self, name: str, config: Config, server: Server) -> None:
+        address, wanted = config.listen.address, int(getattr(config.listen, name))
         try:
-            port = await server.start(config.listen.address, wanted, sock=self._inherited.get(name))
+            port = await server.start(address, wanted, sock=self._socket(name, address, wanted))
         except OSError as fault:
-            log.error("port %s for %s could not be opened: %s", wanted, name, fault)
             detail = fault.strerror or str(fault)
-            self._bus.publish(ListenerChanged(at=time.time(), name=name, port=wanted, ok=False, detail=detail))
+            if self._closed.get(name) != f"{wanted} {detail}":  # it is tried often, and told once
+                self._closed[name] = f"{wanted} {detail}"
+                self._bus.publish(ListenerChanged(at=time.time(), name=name, port=wanted, ok=False, detail=detail))
             return
-        self._open[name] = _Open(server, port, made_of)
+        self._closed.pop(name, None)
+        self._open[name] = _Open(server, port, _made_of(config, name))
         self._bus.publish(ListenerChanged(at=time.time(), name=name, port=port, ok=True))
+
+    def _socket(self, name: str, address: str, port: int) -> socket.socket:
+        """systemd's, of which we keep our own copy: a server closes what it is given, and may be replaced. Else one of
+        ours; `::` is every address of this machine, IPv4 too. Raises OSError."""
+        if name in self._inherited:
+            return self._inherited[name].dup()
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return socket.create_server((address, port), family=family, backlog=BACKLOG, dualstack_ipv6=address == "::")
 
     def _factories(self, config: Config, parts: Parts) -> dict[str, Callable[[], Server]]:
         """How to make each listener."""

@@ -13,7 +13,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..accounts.accounts import Accounts
@@ -26,7 +27,7 @@ from ..queue.verbs import Verb, change_for
 from ..setup.records import certificate_files
 from ..status.board import Board
 from ..status.bus import Bus
-from ..status.events import Phase, PhaseChanged, QueueChanged, StorageMeasured
+from ..status.events import AddressKnown, Phase, PhaseChanged, ProblemSolved, QueueChanged, StorageMeasured
 from ..status.log_lines import LogListener
 from ..status.problems import found
 from ..status.socket import StatusServer, VerbRefused
@@ -34,8 +35,8 @@ from ..status.trace import TraceWriter
 from ..store import queue_rows
 from ..store.interface import Store
 from ..tls.contexts import ServerContext
-from ..transport.sign import load_keys, sign
-from .alone import alone
+from ..transport.sign import ensure_keys, load_keys, sign
+from .alone import NotAlone, alone
 from .listeners import Listeners, Parts
 from .memory import give_back
 from .notify import notify, watchdog_every_s
@@ -46,6 +47,7 @@ from .ready import tell_ready
 log = logging.getLogger("merpati.mail")
 
 LAST_ONE_ENDS_WITHIN_S = 5.0
+OPEN_AGAIN_S = 10.0  # a port that another program holds, an address that the network has not given yet
 LOOK_EVERY_S = 60.0  # at the card's free space and at the store's health
 
 
@@ -56,6 +58,8 @@ def main(places: Places) -> None:
     lock = alone(places.mail_lock, places.home, LAST_ONE_ENDS_WITHIN_S)
     try:
         asyncio.run(MailService(places).run())
+    except FileExistsError as fault:  # two homes, one runtime folder
+        raise NotAlone(str(fault)) from None
     finally:
         os.close(lock)
 
@@ -73,6 +77,9 @@ class MailService:
         self._intake: Intake | None = None
         self._runner: QueueRunner | None = None
         self._listeners = Listeners(self._bus)
+        self._tls: ServerContext | None = None
+        self._problems: dict[str, str | None] = {}
+        self._told: str | None = None
         self._reloading = asyncio.Lock()
         self._ended = asyncio.Event()
         self._status = StatusServer(
@@ -104,12 +111,12 @@ class MailService:
             await self._stop()
 
     async def _stop(self) -> None:
-        """First nobody new comes in, then nothing new goes out, then what is left is written."""
-        await self._listeners.stop()
-        if self._runner is not None:
-            await self._runner.stop()
-        await self._status.stop()
-        await self._trace.stop()
+        """Nobody new comes in and nothing new goes out, both at once: each may take some seconds of the ten that we have.
+        Then what is left is written."""
+        async with self._reloading:
+            await _end(self._listeners.stop(), *((self._runner.stop(),) if self._runner is not None else ()))
+        await _end(self._status.stop())
+        await _end(self._trace.stop())
         if self._accounts is not None:
             self._accounts.close()
         await asyncio.to_thread(self._store.close)
@@ -118,29 +125,40 @@ class MailService:
         """Takes up merpati.yaml as it is now. Raises ConfigFault and changes nothing when it is not valid."""
         async with self._reloading:
             config = load(self._places.config)
+            before = self._config
             if not config.is_set_up:
+                if before is not None:
+                    raise ConfigFault(f"{self._places.config}: hostname and domains are needed; nothing was changed")
                 self._bus.publish(PhaseChanged(at=time.time(), phase=Phase.UNCLAIMED))
                 tell_ready("mail", {})
                 return
-            before, self._config = self._config, config
+            if config == before:
+                await self._listeners.open_the_rest()
+                tell_ready("mail", self._listeners.ports)
+                return
+            files = await asyncio.to_thread(_make_keys, self._places.home, config)
+            tls = ServerContext(*files)
+            unusable = _unusable(tls)
+            if unusable is not None and before is not None:
+                raise ConfigFault(f"the certificate cannot be used: {unusable}; nothing was changed")
+            self._config, self._tls = config, tls
             self._bus.publish(PhaseChanged(at=time.time(), phase=Phase.STARTING))
-            intake, accounts = self._take_in(config)
-            if before is None or _ways_out(before) != _ways_out(config):
-                await self._restart_runner(config, intake)
-            certificate, key = certificate_files(self._places.home, config)
-            ports = await self._listeners.apply(
-                config,
-                Parts(
+            try:
+                intake, accounts = self._take_in(config)
+                if before is None or _ways_out(before) != _ways_out(config):
+                    await self._restart_runner(config, intake)
+                parts = Parts(
                     store=self._store,
                     bus=self._bus,
                     intake=intake,
                     accounts=accounts,
-                    tls=ServerContext(certificate, key),
+                    tls=tls,
                     domains=_domains(config),
-                ),
-            )
-            self._bus.publish(PhaseChanged(at=time.time(), phase=Phase.RUNNING))
-            tell_ready("mail", ports)
+                )
+                await self._listeners.apply(config, parts)
+            finally:
+                self._bus.publish(PhaseChanged(at=time.time(), phase=Phase.RUNNING))
+            tell_ready("mail", self._listeners.ports)
 
     def _take_in(self, config: Config) -> tuple[Intake, Accounts]:
         """Intake and accounts live as long as the process; what the configuration says of them is renewed."""
@@ -173,23 +191,49 @@ class MailService:
     async def _watch(self) -> None:
         every_s = min(LOOK_EVERY_S, watchdog_every_s() or LOOK_EVERY_S)
         while True:
-            self._measure()
-            sick = self._health()
-            if sick is None:
-                notify(watchdog=True)
-            else:
-                log.error("not well: %s", sick)
-            await asyncio.sleep(every_s)
+            try:
+                await self._look()
+            except Exception:
+                log.exception("could not look after myself")
+            await asyncio.sleep(min(every_s, OPEN_AGAIN_S) if self._listeners.closed else every_s)
+
+    async def _look(self) -> None:
+        """Once a minute. What a new start would mend, the watchdog is told by silence; a card that is full or a name
+        server that is away is not of that kind, and what waits to be written down must not be lost to it."""
+        self._measure()
+        if self._listeners.closed:
+            async with self._reloading:
+                await self._listeners.open_the_rest()
+                tell_ready("mail", self._listeners.ports)
+        fatal, hindered = self._health()
+        told = fatal or hindered
+        if told != self._told:
+            self._told = told
+            log.log(logging.ERROR if told else logging.INFO, "%s", f"not well: {told}" if told else "well again")
+            notify(status=(told or "well").replace("\n", " "))
+        if fatal is None:
+            notify(watchdog=True)
 
     def _measure(self) -> None:
         free, total, reserve = self._store.room()
         self._bus.publish(StorageMeasured(at=time.time(), free_octets=free, total_octets=total, reserve_octets=reserve))
-        if self._store.failure is not None:
-            self._bus.publish(found("storage-failed", time.time(), what=self._store.failure))
+        self._problem("storage-failed", self._store.failure)
+        address = own_address()
+        if address is not None and address != self._board.snapshot.address:  # for the lamp test
+            self._bus.publish(AddressKnown(at=time.time(), address=address))
+        self._problem("certificate", _unusable(self._tls) if self._tls is not None else None)
 
-    def _health(self) -> str | None:
-        parts = (self._status, self._runner, self._listeners)
-        return self._store.failure or next((sick for part in parts if part and (sick := part.health())), None)
+    def _problem(self, id: str, what: str | None) -> None:
+        """Told when it comes and when it goes."""
+        if what != self._problems.get(id):
+            self._problems[id] = what
+            now = time.time()
+            self._bus.publish(found(id, now, what=what) if what is not None else ProblemSolved(at=now, id=id))
+
+    def _health(self) -> tuple[str | None, str | None]:
+        """(what a new start would mend, what it would not)"""
+        fatal = self._store.failure or self._status.health() or self._listeners.health()
+        return fatal, self._runner.health() if self._runner is not None else None
 
     async def _tell_queue(self) -> None:
         waiting, deferred, held = await self._store.read(queue_rows.counts)
@@ -198,6 +242,8 @@ class MailService:
     # -- verbs of the status socket
 
     async def _reload_asked(self, _: Mapping[str, Any]) -> None:
+        if self._ended.is_set():
+            raise VerbRefused("the server is being stopped")
         try:
             await self._reload()
         except ConfigFault as fault:
@@ -225,6 +271,29 @@ def own_address() -> str | None:
         except OSError:
             return None
         return str(probe.getsockname()[0])
+
+
+async def _end(*stops: Coroutine[Any, Any, None]) -> None:
+    """One that fails keeps no other from ending."""
+    for fault in await asyncio.gather(*stops, return_exceptions=True):
+        if isinstance(fault, BaseException):
+            log.error("something did not end well", exc_info=fault)
+
+
+def _make_keys(home: Path, config: Config) -> tuple[Path, Path]:
+    """(certificate, key): made if need be, as are the DKIM keys of a domain that is new. Blocks, for seconds then."""
+    for domain in _domains(config):
+        ensure_keys(home / "keys" / "dkim", domain)
+    return certificate_files(home, config)
+
+
+def _unusable(tls: ServerContext) -> str | None:
+    """Why the certificate cannot be used."""
+    try:
+        tls()
+    except OSError as fault:
+        return fault.strerror or str(fault)
+    return None
 
 
 def _domains(config: Config) -> tuple[str, ...]:

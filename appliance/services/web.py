@@ -59,6 +59,8 @@ def main(places: Places) -> None:
             threads=THREADS,
             max_request_body_size=BODY_MOST_OCTETS,
             ident=None,
+            # Nothing believes those headers, but the wizard must see that somebody came by way of a proxy.
+            clear_untrusted_proxy_headers=False,
             channel_request_lookahead=1,  # so that a stream hears that its browser has left
         )
         threading.Thread(target=server.run, name="waitress", daemon=True).start()

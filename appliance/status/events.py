@@ -177,6 +177,12 @@ class ListenerChanged(Event, frozen=True):
     detail: str = ""
 
 
+class ListenerClosed(Event, frozen=True):
+    """A port was closed on purpose, or is no longer wanted."""
+
+    name: str
+
+
 class StorageMeasured(Event, frozen=True):
     """What the card has left. Below `reserve_octets` no new mail is accepted."""
 
@@ -209,6 +215,7 @@ AnyEvent = (
     | ProblemFound
     | ProblemSolved
     | ListenerChanged
+    | ListenerClosed
     | StorageMeasured
     | AddressKnown
 )

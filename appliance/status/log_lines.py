@@ -20,6 +20,7 @@ from .events import (
     Event,
     Filed,
     ListenerChanged,
+    ListenerClosed,
     Outcome,
     PhaseChanged,
     ProblemFound,
@@ -111,6 +112,10 @@ def listener_changed(e: ListenerChanged) -> Line:
     return logging.INFO if e.ok else logging.ERROR, f"{word} {_pairs(name=e.name, port=e.port, detail=e.detail)}"
 
 
+def listener_closed(e: ListenerClosed) -> Line:
+    return logging.INFO, f"closed {_pairs(name=e.name)}"
+
+
 LINES: dict[type[Event], Callable[..., Line]] = {
     Accepted: accepted,
     Refused: refused,
@@ -125,6 +130,7 @@ LINES: dict[type[Event], Callable[..., Line]] = {
     ProblemFound: problem_found,
     ProblemSolved: problem_solved,
     ListenerChanged: listener_changed,
+    ListenerClosed: listener_closed,
 }
 """Events that have no line here (a flag changed, the queue was counted) happen too often to be news."""
 

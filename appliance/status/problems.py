@@ -42,6 +42,10 @@ WORDS: dict[str, Words] = {
         "Make a backup now, replace the card and run `merpati doctor`.",
         Severity.DANGER,
     ),
+    "certificate": Words(
+        "The certificate cannot be used ({what}), so nobody can sign in safely.",
+        "Check tls.certificate and tls.key in merpati.yaml, or remove both to have one made.",
+    ),
     "listener": Words(
         "The port for {name} ({port}) could not be opened: {detail}.",
         "Stop the other program that uses the port, or choose another port in merpati.yaml.",

@@ -18,6 +18,7 @@ from .events import (
     Event,
     Filed,
     ListenerChanged,
+    ListenerClosed,
     Outcome,
     Phase,
     PhaseChanged,
@@ -147,6 +148,11 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
             return _with(snapshot, event.at, problems=_drop(snapshot.problems, event.id))
         case ListenerChanged():
             return _listener(snapshot, event)
+        case ListenerClosed():
+            others = tuple(other for other in snapshot.listeners if other.name != event.name)
+            return _with(
+                snapshot, event.at, listeners=others, problems=_drop(snapshot.problems, f"listener:{event.name}")
+            )
         case StorageMeasured():
             return _storage(snapshot, event)
         case AddressKnown():

@@ -17,6 +17,7 @@ from appliance.status.events import (
     Event,
     Filed,
     ListenerChanged,
+    ListenerClosed,
     Outcome,
     Phase,
     PhaseChanged,
@@ -196,6 +197,16 @@ def test_a_port_that_did_not_open_is_a_problem_until_it_opens() -> None:
     opened = fold(closed, ListenerChanged(at=2.0, name="smtp", port=25, ok=True))
     assert not opened.problems
     assert sorted((x.name, x.ok) for x in opened.listeners) == [("imap", True), ("smtp", True)]
+
+
+def test_a_port_that_is_not_wanted_any_more_is_no_problem() -> None:
+    before = after(
+        ListenerChanged(at=1.0, name="smtp", port=25, ok=False, detail="in use"),
+        ListenerChanged(at=1.0, name="imap", port=143, ok=True),
+    )
+    closed = fold(before, ListenerClosed(at=2.0, name="smtp"))
+    assert not closed.problems
+    assert [x.name for x in closed.listeners] == ["imap"]
 
 
 def test_the_address_is_remembered() -> None:
