@@ -394,7 +394,7 @@ async def test_what_was_delivered_is_not_sent_again_while_it_cannot_be_written_d
         assert refused == 3
         assert len(mta.messages) == 1
         assert await post.queued() == []
-        assert runner.health() is None
+        await post.until(lambda: runner.health() is None)
 
 
 async def test_content_that_cannot_be_read_is_reported(post: PostOffice) -> None:
