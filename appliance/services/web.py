@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 
+import msgspec
 import waitress.server
 
 from web import WebDeps, create_app
 
-from ..config import ListenConfig, load
-from ..status.socket import StatusClient
+from ..config import ConfigFault, ListenConfig, load
+from ..status.client import StatusClient
+from ..status.events import ListenerChanged
 from ..store.interface import Store
 from .memory import give_back
 from .notify import notify
@@ -24,6 +28,8 @@ from .sockets import inherited
 
 THREADS = 8  # one for each event stream of an open dashboard, and some for pages
 BODY_MOST_OCTETS = 1024 * 1024
+SECRET_OCTETS = 32
+AGAIN_AFTER_S = 5.0
 ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -47,10 +53,8 @@ def main(places: Places) -> None:
                 secret_key=_secret_key(places.home / "keys" / "web-secret"),
             )
         )
-        listener = inherited().get("web") or _listen(config.listen)
+        listener = inherited().get("web") or _listen(places, config.listen)
         if listener is None:
-            tell_ready("web", {})
-            signal.sigwait(ENDS)
             return
         host, port = listener.getsockname()[:2]
         server = waitress.server.create_server(
@@ -78,7 +82,42 @@ def main(places: Places) -> None:
         store.close()
 
 
-def _listen(listen: ListenConfig) -> socket.socket | None:
+def _listen(places: Places, listen: ListenConfig) -> socket.socket | None:
+    """Until the port can be had: another program may hold it now, and mail does not wait for that. None when it is time
+    to end."""
+    status = StatusClient(places.status_socket)
+    refused = False
+    while True:
+        try:
+            listener = _open(listen)
+        except OSError as fault:
+            refused = True
+            _tell(status, listen, fault.strerror or str(fault))
+            tell_ready("web", {})
+            if signal.sigtimedwait(ENDS, AGAIN_AFTER_S) is not None:
+                return None
+            with contextlib.suppress(ConfigFault):
+                listen = load(places.config).listen
+            continue
+        if listener is None:
+            tell_ready("web", {})
+            signal.sigwait(ENDS)
+        elif refused:
+            _tell(status, listen, "")
+        return listener
+
+
+def _tell(status: StatusClient, listen: ListenConfig, detail: str) -> None:
+    """The mail process keeps what is wrong; one that was started since has to be told again."""
+    snapshot = status.snapshot()
+    if snapshot is None or bool(detail) == any(problem.id == "listener:web" for problem in snapshot.problems):
+        return
+    event = ListenerChanged(at=time.time(), name="web", port=int(listen.web), ok=not detail, detail=detail)
+    status.ask("event", event=msgspec.to_builtins(event))
+
+
+def _open(listen: ListenConfig) -> socket.socket | None:
+    """Raises OSError."""
     if listen.web == "off":
         return None
     ipv6 = ":" in listen.address
@@ -90,9 +129,14 @@ def _listen(listen: ListenConfig) -> socket.socket | None:
 
 
 def _secret_key(path: Path) -> bytes:
-    """What session cookies are signed with; made once, so that a restart signs nobody out."""
-    if not path.exists():
-        from ..setup.set_up import write_secret  # brings 8 MB of cryptography with it, once
+    """What session cookies are signed with; made once, so that a restart signs nobody out. A damaged one is made anew:
+    with an empty one anybody could sign."""
+    with contextlib.suppress(OSError, ValueError):
+        key = bytes.fromhex(path.read_text().strip())
+        if len(key) >= SECRET_OCTETS:
+            return key
+    from ..setup.set_up import write_secret  # brings 8 MB of cryptography with it, once
 
-        write_secret(path, secrets.token_hex(32))
-    return bytes.fromhex(path.read_text().strip())
+    text = secrets.token_hex(SECRET_OCTETS)
+    write_secret(path, text)
+    return bytes.fromhex(text)

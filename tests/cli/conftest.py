@@ -1,0 +1,3 @@
+from tests.support.homes import homes
+
+__all__ = ["homes"]
