@@ -46,7 +46,6 @@ from .ready import tell_ready
 
 log = logging.getLogger("merpati.mail")
 
-LAST_ONE_ENDS_WITHIN_S = 5.0
 OPEN_AGAIN_S = 10.0  # a port that another program holds, an address that the network has not given yet
 LOOK_EVERY_S = 60.0  # at the card's free space and at the store's health
 
@@ -55,7 +54,7 @@ def main(places: Places) -> None:
     """Until SIGTERM. Raises NotAlone when another mail process uses this home."""
     give_back()
     places.make()
-    lock = alone(places.mail_lock, places.home, LAST_ONE_ENDS_WITHIN_S)
+    lock = alone(places.mail_lock, places.home)
     try:
         asyncio.run(MailService(places).run())
     except FileExistsError as fault:  # two homes, one runtime folder

@@ -29,7 +29,7 @@ from .sockets import inherited
 THREADS = 8  # one for each event stream of an open dashboard, and some for pages
 BODY_MOST_OCTETS = 1024 * 1024
 SECRET_OCTETS = 32
-AGAIN_AFTER_S = 5.0
+AGAIN_AFTER_S = 2.0
 ENDS = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -319,9 +319,8 @@ async def test_it_says_goodbye(tmp_path: Path, told: Told, homes: Homes) -> None
     assert not process.places.status_socket.exists()
 
 
-def test_a_second_one_is_refused(tmp_path: Path, homes: Homes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_one_is_refused(tmp_path: Path, homes: Homes) -> None:
     """Also in another runtime folder: they would send what is queued twice."""
-    monkeypatch.setattr(module, "LAST_ONE_ENDS_WITHIN_S", 0.0)
     home = homes.copy(tmp_path / "home")
     held = alone(Places(home, home / "run").mail_lock, home)
     with pytest.raises(NotAlone, match="is running on"):
