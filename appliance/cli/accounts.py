@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +9,7 @@ import click
 import msgspec
 
 from ..accounts.accounts import AccountFault, Accounts
-from .root import fail, places
+from .root import fail, password_from_stdin, places, say
 from .running import configuration, open_store
 
 
@@ -31,10 +30,9 @@ def alias() -> None:
 @click.pass_context
 def account_add(ctx: click.Context, address: str, password_stdin: bool, name: str) -> None:
     """Add an account."""
-    password = _password(password_stdin)
     with _accounts(ctx) as accounts:
-        added = accounts.add(address, password, name)
-        click.echo(f"{added.address} can receive and send mail now.")
+        added = accounts.add(address, _password(password_stdin), name)
+        say(f"{added.address} can receive and send mail now.")
 
 
 @account.command("list")
@@ -46,10 +44,10 @@ def account_list(ctx: click.Context, as_json: bool) -> None:
         found = accounts.all()
         if as_json:
             rows = [{"address": a.address, "name": a.display_name, "created_at": a.created_at} for a in found]
-            click.echo(msgspec.json.encode(rows).decode())
+            say(msgspec.json.encode(rows).decode())
         else:
             for each in found:
-                click.echo(f"{each.address}  {each.display_name}".rstrip())
+                say(f"{each.address}  {each.display_name}".rstrip())
 
 
 @account.command("passwd")
@@ -58,10 +56,9 @@ def account_list(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def account_passwd(ctx: click.Context, address: str, password_stdin: bool) -> None:
     """Change an account's password."""
-    password = _password(password_stdin)
     with _accounts(ctx) as accounts:
-        accounts.change_password(address, password)
-        click.echo(f"The password of {address} is changed.")
+        accounts.change_password(address, _password(password_stdin))
+        say(f"The password of {address} is changed.")
 
 
 @account.command("remove")
@@ -74,7 +71,7 @@ def account_remove(ctx: click.Context, address: str, yes: bool) -> None:
         click.confirm(f"Remove {address} and all its mail?", abort=True)
     with _accounts(ctx) as accounts:
         accounts.remove(address)
-        click.echo(f"{address} is gone.")
+        say(f"{address} is gone.")
 
 
 @alias.command("add")
@@ -85,7 +82,7 @@ def alias_add(ctx: click.Context, address: str, targets: tuple[str, ...]) -> Non
     """Let an address lead to others; @DOMAIN stands for everything else in the domain."""
     with _accounts(ctx) as accounts:
         accounts.set_alias(address, targets)
-        click.echo(f"{address} leads to {', '.join(targets)}.")
+        say(f"{address} leads to {', '.join(targets)}.")
 
 
 @alias.command("list")
@@ -96,10 +93,10 @@ def alias_list(ctx: click.Context, as_json: bool) -> None:
     with _accounts(ctx) as accounts:
         found = accounts.list_aliases()
         if as_json:
-            click.echo(msgspec.json.encode([{"address": a.address, "targets": a.targets} for a in found]).decode())
+            say(msgspec.json.encode([{"address": a.address, "targets": a.targets} for a in found]).decode())
         else:
             for each in found:
-                click.echo(f"{each.address} -> {', '.join(each.targets)}")
+                say(f"{each.address} -> {', '.join(each.targets)}")
 
 
 @alias.command("remove")
@@ -109,7 +106,7 @@ def alias_remove(ctx: click.Context, address: str) -> None:
     """Remove an alias."""
     with _accounts(ctx) as accounts:
         accounts.remove_alias(address)
-        click.echo(f"{address} is gone.")
+        say(f"{address} is gone.")
 
 
 @contextmanager
@@ -128,6 +125,6 @@ def _accounts(ctx: click.Context) -> Iterator[Accounts]:
 
 def _password(from_stdin: bool) -> str:
     if from_stdin:
-        return sys.stdin.readline().rstrip("\n")
+        return password_from_stdin()
     asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     return asked

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from ..setup.records import records
-from .root import places
+from .root import places, say
 from .running import configuration
 
 
@@ -18,7 +18,7 @@ def dns(ctx: click.Context, as_json: bool) -> None:
     where = places(ctx)
     found = records(where.home, configuration(where, set_up=True))
     if as_json:
-        click.echo(msgspec.json.encode(found).decode())
+        say(msgspec.json.encode(found).decode())
         return
     for record in found:
-        click.echo(f"{record.host}.  {record.type}  {record.value}\n    {record.why}")
+        say(f"{record.host}.  {record.type}  {record.value}\n    {record.why}")

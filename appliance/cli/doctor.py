@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 
 import click
 import msgspec
 
-from ..config import ConfigFault, load
-from ..doctor import card, certificate, mail_queue, mail_store
+from ..doctor import card, certificate, configuration, mail_queue, mail_store
 from ..doctor.finding import Finding, Status
-from .root import places
-from .running import open_store
+from ..services.places import Places
+from ..store.migrate import SchemaTooNew
+from .root import places, say
+from .running import has_store, open_store
 
 _MARKS = {Status.GOOD: "good     ", Status.NOTE: "note     ", Status.NEEDS_YOU: "needs you", Status.BROKEN: "BROKEN   "}
 
@@ -22,30 +24,26 @@ _MARKS = {Status.GOOD: "good     ", Status.NOTE: "note     ", Status.NEEDS_YOU: 
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Check the whole appliance. Exit status 1 when something is broken."""
     where = places(ctx)
-    findings: list[Finding] = []
-    try:
-        config = load(where.config)
-    except ConfigFault as fault:
-        findings.append(Finding("configuration", Status.BROKEN, str(fault), "Mend that line."))
-    else:
-        if config.is_set_up:
-            findings.append(Finding("configuration", Status.GOOD, "The configuration is valid."))
-            findings.append(certificate.check(where.home, config))
-        else:
-            findings.append(
-                Finding(
-                    "configuration",
-                    Status.NEEDS_YOU,
-                    "The server is not set up.",
-                    "Open the wizard, or run merpati init.",
-                )
-            )
-    with open_store(where) as store:
-        findings += [*mail_store.check(store), mail_queue.check(store)]
+    finding, config = configuration.check(where.config)
+    findings = [finding]
+    if config is not None:
+        findings.append(certificate.check(where.home, config))
+    findings += _kept(where, expected=config is not None)
     findings.append(card.check(where.home))
     if as_json:
         click.echo(msgspec.json.encode(findings).decode())
     else:
         for each in findings:
-            click.echo(f"{_MARKS[each.status]}  {each.what}" + (f" {each.do}" if each.do else ""))
+            say(f"{_MARKS[each.status]}  {each.what}" + (f" {each.do}" if each.do else ""))
     sys.exit(any(each.status is Status.BROKEN for each in findings))
+
+
+def _kept(where: Places, *, expected: bool) -> list[Finding]:
+    """What the store holds. It makes none, and one that cannot even be opened is a finding too."""
+    if not has_store(where):
+        return [mail_store.damaged("store.db is not there")] if expected else []
+    try:
+        with open_store(where) as store:
+            return [*mail_store.check(store), mail_queue.check(store)]
+    except (sqlite3.Error, SchemaTooNew) as fault:
+        return [mail_store.damaged(fault)]

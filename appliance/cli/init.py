@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import sys
 
 import click
 
 from ..setup.records import certificate_fingerprint, records
 from ..setup.set_up import Answers, SetupFault, set_up
-from .root import fail, places
-from .running import ask, open_store
+from .root import fail, password_from_stdin, places, say
+from .running import open_store, take_up
 
 
 @click.command()
@@ -30,7 +29,7 @@ def init(
 ) -> None:
     """Set up this server without a browser."""
     where = places(ctx)
-    password = sys.stdin.readline().rstrip("\n") if admin_password_stdin else secrets.token_urlsafe(12)
+    password = password_from_stdin() if admin_password_stdin else secrets.token_urlsafe(12)
     answers = Answers(
         hostname=hostname,
         domain=domain,
@@ -40,17 +39,16 @@ def init(
         resolver=resolver,
     )
     try:
-        with open_store(where) as store:
+        with open_store(where, make=True) as store:
             config = set_up(where.home, store, answers)
     except SetupFault as fault:
         fail(fault.reason.for_owner)
-        return
-    ask(where, {"verb": "reload"})
-    click.echo(f"{config.hostname} is set up for {', '.join(config.domains)} in {where.home}.")
+    say(f"{config.hostname} is set up for {', '.join(config.domains)} in {where.home}.")
     if not admin_password_stdin:
-        click.echo(f"The administrator's password is {password} – write it down, it is not shown again.")
-    click.echo(f"The certificate's SHA-256 fingerprint is {certificate_fingerprint(where.home, config)}")
-    click.echo("Publish these DNS records:")
+        say(f"The administrator's password is {password} – write it down, it is not shown again.")
+    say(f"The certificate's SHA-256 fingerprint is {certificate_fingerprint(where.home, config)}")
+    say("Publish these DNS records:")
     for record in records(where.home, config):
-        click.echo(f"  {record.host}.  {record.type}  {record.value}")
-    click.echo("Next: merpati account add NAME@DOMAIN --password-stdin, then merpati run")
+        say(f"  {record.host}.  {record.type}  {record.value}")
+    runs = take_up(where)
+    say("Next: merpati account add NAME@DOMAIN --password-stdin" + ("" if runs else ", then merpati run"))

@@ -10,7 +10,7 @@ import msgspec
 
 from ..queue.verbs import Verb, apply_now, find
 from ..store import queue_rows
-from .root import fail, places
+from .root import fail, places, say
 from .running import open_store
 
 
@@ -27,17 +27,15 @@ def queue_list(ctx: click.Context, as_json: bool) -> None:
     with open_store(places(ctx)) as store:
         rows = store.read_now(lambda c: [(m, queue_rows.recipients_of(c, m.id)) for m in queue_rows.all_messages(c)])
     if as_json:
-        click.echo(msgspec.json.encode([_as_json(message, to) for message, to in rows]).decode())
+        say(msgspec.json.encode([_as_json(message, to) for message, to in rows]).decode())
         return
     if not rows:
-        click.echo("Nothing waits.")
+        say("Nothing waits.")
     for message, recipients in rows:
-        click.echo(f"{message.id}  {message.trace_id}  from <{message.reverse_path}>  {message.subject}")
+        say(f"{message.id}  {message.trace_id}  from <{message.reverse_path}>  {message.subject}")
         for each in recipients:
             when = "held" if each.state is queue_rows.State.HELD else f"next try {_utc(each.next_attempt_at)}"
-            click.echo(
-                f"    to {each.address}: {each.attempts} tries, {when}  {each.last_host} {each.last_reply}".rstrip()
-            )
+            say(f"    to {each.address}: {each.attempts} tries, {when}  {each.last_host} {each.last_reply}".rstrip())
 
 
 @queue.command("flush")
@@ -79,7 +77,7 @@ def _apply(ctx: click.Context, verb: Verb, id: str | None, done: str) -> None:
         if id is not None and message is None:
             fail(f"there is no message {id} in the queue; see `merpati queue list`")
         count = apply_now(store, verb, message.id if message else None)
-    click.echo(f"{count} recipient{'' if count == 1 else 's'} {done}.")
+    say(f"{count} recipient{'' if count == 1 else 's'} {done}.")
 
 
 def _as_json(message: queue_rows.QueuedMessage, recipients: list[queue_rows.QueuedRecipient]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import click
 
@@ -28,6 +29,18 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        """What the disk or the store says no to ends in a sentence too; whatever else goes wrong is a fault of ours."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # who read us has left; click ends quietly
+        except Exception as fault:
+            sentence = _sentence(fault)
+            if sentence is None:
+                raise
+            fail(sentence)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -55,7 +68,40 @@ def places(ctx: click.Context) -> Places:
     return found
 
 
-def fail(sentence: str) -> None:
+def fail(sentence: str) -> NoReturn:
     """Ends the command with one sentence on standard error and status 1."""
-    click.echo(f"merpati: {sentence}", err=True)
+    say(f"merpati: {sentence}", err=True)
     sys.exit(1)
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """One line. What strangers wrote is shown without control characters, which could repaint the terminal."""
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    click.echo(shown.encode(errors="replace"), err=err)
+
+
+def password_from_stdin() -> str:
+    """The first line."""
+    line = sys.stdin.buffer.readline()
+    if not line:
+        fail("no password came on standard input")
+    try:
+        return line.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        fail("the password on standard input is not UTF-8 text")
+
+
+def _sentence(fault: Exception) -> str | None:
+    import sqlite3
+
+    from ..store.migrate import SchemaTooNew
+
+    match fault:
+        case OSError(strerror=str(why)):
+            return f"{fault.filename}: {why}" if fault.filename else why
+        case sqlite3.Error():
+            return f"the mail store cannot be used ({fault}); `merpati doctor` says more"
+        case SchemaTooNew():
+            return str(fault)
+        case _:
+            return None

@@ -12,31 +12,40 @@ import msgspec
 
 from ..config import Config, ConfigFault, load
 from ..services.places import Places
+from ..status.client import StatusClient
 from ..status.events import AccountsChanged, Event, MailboxChanged, MailboxListChanged, QueueChanged, QueueVerb
-from ..status.socket import StatusClient
+from ..store.database import FILE_NAME
 from ..store.interface import Store
 from ..store.refusals import StoreRefusal
 from .root import fail
 
+_NOT_SET_UP = "{home} is not set up yet: run `merpati init`, or start it and open the wizard"
 _FOR_THE_SERVER = (AccountsChanged, MailboxChanged, MailboxListChanged, QueueChanged, QueueVerb)
 
 
 @contextlib.contextmanager
-def open_store(places: Places) -> Iterator[Store]:
-    """The store; what is changed in it is told to the running server at the end. Refusals end the command."""
-    places.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = Store(places.home, scratch=Path(tempfile.gettempdir()))
+def open_store(places: Places, *, make: bool = False) -> Iterator[Store]:
+    """The store; what is changed in it is told to the running server at the end. Refusals end the command, and so does
+    the lack of a store, unless it is to be made: a mistyped --home is no wish for a new one."""
+    if not make and not has_store(places):
+        fail(_NOT_SET_UP.format(home=places.home))
     events: list[Event] = []
-    store.bus.subscribe(lambda event: events.append(event) if isinstance(event, _FOR_THE_SERVER) else None)
     try:
-        yield store
+        store = Store(places.home, scratch=Path(tempfile.gettempdir()))
+        try:
+            store.bus.subscribe(lambda event: events.append(event) if isinstance(event, _FOR_THE_SERVER) else None)
+            yield store
+        finally:
+            store.close()
+            client = StatusClient(places.status_socket)
+            for event in events:
+                client.ask({"verb": "event", "event": msgspec.to_builtins(event)})
     except StoreRefusal as refusal:
         fail(refusal.reason.for_owner)
-    finally:
-        store.close()
-        client = StatusClient(places.status_socket)
-        for event in events:
-            client.ask({"verb": "event", "event": msgspec.to_builtins(event)})
+
+
+def has_store(places: Places) -> bool:
+    return (places.home / FILE_NAME).exists()
 
 
 def configuration(places: Places, *, set_up: bool = False) -> Config:
@@ -45,10 +54,20 @@ def configuration(places: Places, *, set_up: bool = False) -> Config:
         config = load(places.config)
     except ConfigFault as fault:
         fail(str(fault))
-        raise
     if set_up and not config.is_set_up:
-        fail(f"{places.home} is not set up yet: run `merpati init`, or start it and open the wizard")
+        fail(_NOT_SET_UP.format(home=places.home))
     return config
+
+
+def take_up(places: Places) -> bool:
+    """Has a running server take up merpati.yaml as it is now; whether one runs. Its refusal ends the command."""
+    client = StatusClient(places.status_socket)
+    answer = client.ask("reload")
+    if answer is None:
+        return client.snapshot() is not None  # it may be at it longer than we wait
+    if not answer["ok"]:
+        fail(f"it is written down, but the running server does not take it up: {answer['error']}")
+    return True
 
 
 def ask(places: Places, verb: dict[str, Any]) -> dict[str, Any] | None:

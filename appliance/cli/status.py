@@ -8,8 +8,20 @@ import click
 import msgspec
 
 from ..leds.signals import signals
-from ..status.socket import StatusClient
-from .root import places
+from ..services.places import Places
+from ..status.client import StatusClient
+from ..store import queue_rows
+from .root import places, say
+from .running import has_store, open_store
+
+_PHASES = {
+    "off": "The server is not running.",
+    "starting": "The server is starting.",
+    "unclaimed": "The server waits to be set up.",
+    "running": "The server is running.",
+    "updating": "The server is being updated.",
+    "stopping": "The server is shutting down.",
+}
 
 
 @click.command()
@@ -17,14 +29,10 @@ from .root import places
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
     """Say how the appliance is."""
-    snapshot = StatusClient(places(ctx).status_socket).snapshot()
+    where = places(ctx)
+    snapshot = StatusClient(where.status_socket).snapshot()
     if snapshot is None:
-        told: dict[str, Any] = {
-            "leds": {"power": "off", "queue": "off", "mail": "off", "alert": "off"},
-            "queue": {"waiting": 0, "deferred": 0},
-            "problems": [{"what": "The mail server is not running.", "do": "Start it with `merpati run`."}],
-            "phase": "off",
-        }
+        told = _without_server(where)
     else:
         lit = signals(snapshot, snapshot.at)
         told = {
@@ -34,10 +42,24 @@ def status(ctx: click.Context, as_json: bool) -> None:
             "phase": str(snapshot.phase),
         }
     if as_json:
-        click.echo(msgspec.json.encode(told).decode())
+        say(msgspec.json.encode(told).decode())
         return
-    click.echo(f"The server is {told['phase']}.")
-    click.echo("Lights: " + ", ".join(f"{name} {signal}" for name, signal in told["leds"].items()))
-    click.echo(f"Queue: {told['queue']['waiting']} waiting, {told['queue']['deferred']} of them put off")
+    say(_PHASES[told["phase"]])
+    say("Lights: " + ", ".join(f"{name} {signal}" for name, signal in told["leds"].items()))
+    say(f"Queue: {told['queue']['waiting']} waiting, {told['queue']['deferred']} of them put off")
     for problem in told["problems"]:
-        click.echo(f"! {problem['what']} {problem['do']}")
+        say(f"! {problem['what']} {problem['do']}")
+
+
+def _without_server(where: Places) -> dict[str, Any]:
+    """No lamp is lit, and mail may be waiting all the same."""
+    waiting = deferred = 0
+    if has_store(where):
+        with open_store(where) as store:
+            waiting, deferred, _ = store.read_now(queue_rows.counts)
+    return {
+        "leds": dict.fromkeys(("power", "queue", "mail", "alert"), "off"),
+        "queue": {"waiting": waiting, "deferred": deferred},
+        "problems": [{"what": "The mail server is not running.", "do": "Start it with `merpati run`."}],
+        "phase": "off",
+    }

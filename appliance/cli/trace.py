@@ -10,7 +10,7 @@ import msgspec
 
 from ..status.story import tell
 from ..status.trace import TraceReader
-from .root import places
+from .root import places, say
 from .running import ask
 
 
@@ -24,7 +24,7 @@ def trace(ctx: click.Context, what: str, as_json: bool) -> None:
     ask(where, {"verb": "trace-sync"})
     stories = TraceReader(where.trace).find(what)
     if as_json:
-        click.echo(
+        say(
             msgspec.json.encode(
                 [
                     {"trace_id": s.trace_id, "subject": s.subject, "message_id": s.message_id, "steps": tell(s)}
@@ -33,11 +33,11 @@ def trace(ctx: click.Context, what: str, as_json: bool) -> None:
             ).decode()
         )
     elif not stories:
-        click.echo(f"Nothing is known of {what}.", err=True)
+        say(f"Nothing is known of {what}.", err=True)
     for story in () if as_json else stories:
-        click.echo(f"{story.trace_id}  {story.subject}")
+        say(f"{story.trace_id}  {story.subject}")
         for step in tell(story):
-            click.echo(f"  {datetime.fromtimestamp(step.at, UTC):%Y-%m-%d %H:%M:%S}  {step.sentence}")
+            say(f"  {datetime.fromtimestamp(step.at, UTC):%Y-%m-%d %H:%M:%S}  {step.sentence}")
             if step.technical:
-                click.echo(f"                       {step.technical}")
+                say(f"                       {step.technical}")
     sys.exit(0 if stories else 1)

@@ -12,12 +12,15 @@ EARLY = 2.0  # times the reserve: when the owner is asked to act
 
 
 def check(home: Path) -> Finding:
-    card = os.statvfs(home)
+    """Of the card that `home` lies on, or would lie on."""
+    there = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    card = os.statvfs(there)
     total, free = card.f_blocks * card.f_frsize, card.f_bavail * card.f_frsize
     return judge(total, free)
 
 
 def judge(total_octets: int, free_octets: int) -> Finding:
+    """By the store's own measure of when to refuse mail."""
     reserve = min(RESERVE_OCTETS, int(total_octets * RESERVE_SHARE))
     words = f"{_size(free_octets)} of {_size(total_octets)} are free"
     if free_octets < reserve:

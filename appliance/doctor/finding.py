@@ -21,3 +21,8 @@ class Finding:
     status: Status
     what: str
     do: str = ""
+
+
+def count(number: int, noun: str) -> str:
+    """`1 day`, `2 days`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

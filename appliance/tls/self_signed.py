@@ -39,10 +39,15 @@ def make_certificate(hostname: str, now: datetime | None = None) -> tuple[bytes,
     )
 
 
+def file_names(folder: Path) -> tuple[Path, Path]:
+    """(certificate file, key file), made or not."""
+    return folder / "self-signed.crt", folder / "self-signed.key"
+
+
 def ensure_certificate(folder: Path, hostname: str) -> tuple[Path, Path]:
     """(certificate file, key file) in `folder`; made when they are missing, damaged or for another host name.
     Durability: durable."""
-    certificate, key = folder / "self-signed.crt", folder / "self-signed.key"
+    certificate, key = file_names(folder)
     if _usable(certificate, key, hostname):
         return certificate, key
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
