@@ -23,6 +23,7 @@ from ..mime.encoded_words import decode as decode_words
 from ..mime.headers import header_end, header_values
 from ..route.destination import Local, Nowhere, Remote, belongs_to, resolve
 from ..status.events import Accepted
+from ..store.accounts import get_account
 from ..store.changes.delivery import DeliveryPlan, Dispatch, Filing, Forwarding, deliver_in
 from ..store.interface import Store
 from ..store.refusals import NoSuchAccount, StorageLow, StoreRefusal
@@ -71,11 +72,14 @@ class Intake:
             self._store.need_room(size_octets or 0)
         except StorageLow as low:
             return Reply(452, "3.1", low.reason)
-        if peer.account_id is not None and reverse_path is not None:
-            account_id = peer.account_id
-            allowed = await self._store.read(lambda c: belongs_to(c, self.settings.domains, reverse_path, account_id))
-            if not allowed:
-                return Reply(553, "7.1", because("not-your-address", account=peer.account, address=reverse_path))
+        if peer.account_id is None:
+            return None
+        account_id = peer.account_id
+        if reverse_path is None:  # anybody's; but the account may have been removed while its owner was signed in
+            if await self._store.read(lambda c: get_account(c, account_id)) is None:
+                return Reply(553, "7.1", because("no-such-account", address=peer.account))
+        elif not await self._store.read(lambda c: belongs_to(c, self.settings.domains, reverse_path, account_id)):
+            return Reply(553, "7.1", because("not-your-address", account=peer.account, address=reverse_path))
         return None
 
     async def check_recipient(self, peer: Peer, reverse_path: Address | None, recipient: Recipient) -> Reply | None:

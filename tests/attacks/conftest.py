@@ -1,14 +1,15 @@
-"""One server with two people, a name server and a remote server that takes whatever it is given, for all the attacks."""
+"""One server with some people, a name server and a remote server that takes whatever it is given, for all the attacks."""
 
 from __future__ import annotations
 
+import imaplib
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.dns_server import DnsServer
 from tests.support.remote_mta import RemoteMta
-from tests.support.world import World
+from tests.support.world import PASSWORD, World
 
 
 @pytest.fixture(scope="package")
@@ -22,6 +23,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, remote: RemoteMta) -> Iterat
     with DnsServer("elsewhere.example. MX 10 mx.elsewhere.example.\nmx.elsewhere.example. A 127.0.0.1") as dns:
         settings = {"resolver": f"127.0.0.1:{dns.address[1]}", "outbound.mx_port": remote.port}
         home = tmp_path_factory.mktemp("attacks") / "home"
-        with World(home, users=("bob", "eve"), settings=settings) as world:
+        with World(home, users=("bob", "eve", "carol", "dan"), settings=settings) as world:
+            for user in ("bob", "eve", "carol", "dan"):  # so that no guesses of the attacks make them wait
+                with imaplib.IMAP4("127.0.0.1", world.ports["imap"], timeout=30) as imap:
+                    imap.login(f"{user}@near.example", PASSWORD)
             yield world
             assert "Traceback" not in world.log()

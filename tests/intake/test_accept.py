@@ -160,6 +160,14 @@ async def test_who_may_send_as_whom(
     assert (str(found) if found else None) == reply
 
 
+async def test_who_was_removed_while_signed_in_sends_no_more(store: Store, intake: Intake) -> None:
+    assert await intake.check_reverse_path(BOB, None, None, False) is None
+    await store.write(remove_account("bob@example.org"))
+    for reverse_path in (None, Address.parse("bob@example.org")):
+        refusal = await intake.check_reverse_path(BOB, reverse_path, None, False)
+        assert refusal is not None and refusal.code == 553
+
+
 # ---- refusals: RCPT
 
 RCPT = [
