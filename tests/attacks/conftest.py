@@ -11,6 +11,8 @@ from tests.support.dns_server import DnsServer
 from tests.support.remote_mta import RemoteMta
 from tests.support.world import PASSWORD, World
 
+USERS = ("bob", "eve", "carol", "dan")
+
 
 @pytest.fixture(scope="package")
 def remote() -> Iterator[RemoteMta]:
@@ -19,13 +21,18 @@ def remote() -> Iterator[RemoteMta]:
 
 
 @pytest.fixture(scope="package")
-def world(tmp_path_factory: pytest.TempPathFactory, remote: RemoteMta) -> Iterator[World]:
+def names() -> Iterator[DnsServer]:
     with DnsServer("elsewhere.example. MX 10 mx.elsewhere.example.\nmx.elsewhere.example. A 127.0.0.1") as dns:
-        settings = {"resolver": f"127.0.0.1:{dns.address[1]}", "outbound.mx_port": remote.port}
-        home = tmp_path_factory.mktemp("attacks") / "home"
-        with World(home, users=("bob", "eve", "carol", "dan"), settings=settings) as world:
-            for user in ("bob", "eve", "carol", "dan"):  # so that no guesses of the attacks make them wait
-                with imaplib.IMAP4("127.0.0.1", world.ports["imap"], timeout=30) as imap:
-                    imap.login(f"{user}@near.example", PASSWORD)
-            yield world
-            assert "Traceback" not in world.log()
+        yield dns
+
+
+@pytest.fixture(scope="package")
+def world(tmp_path_factory: pytest.TempPathFactory, remote: RemoteMta, names: DnsServer) -> Iterator[World]:
+    settings = {"resolver": f"127.0.0.1:{names.address[1]}", "outbound.mx_port": remote.port}
+    home = tmp_path_factory.mktemp("attacks") / "home"
+    with World(home, users=USERS, settings=settings) as world:
+        for user in USERS:  # so that no guesses of the attacks make them wait
+            with imaplib.IMAP4("127.0.0.1", world.ports["imap"], timeout=30) as imap:
+                imap.login(f"{user}@near.example", PASSWORD)
+        yield world
+        assert "Traceback" not in world.log()
