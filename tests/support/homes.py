@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from appliance.accounts.accounts import Accounts
 from appliance.config import edit
 from appliance.setup.set_up import Answers, set_up
+from appliance.store.changes.delivery import DeliveryPlan, Dispatch, Forwarding, deliver
 from appliance.store.interface import Store
 
 from .world import ADMIN_PASSWORD, FREE_PORTS, PASSWORD
@@ -41,3 +43,12 @@ class Homes:
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Homes:
     return Homes(tmp_path_factory.mktemp("homes"))
+
+
+def put_in_queue(store: Store, trace_id: str, *recipients: str, subject: str = "hello") -> None:
+    """As if it had come in for these addresses elsewhere."""
+    content = store.spool_bytes(b"Subject: x\r\n\r\nx\r\n")
+    forwardings = tuple(Forwarding(address, address.rpartition("@")[2]) for address in recipients)
+    dispatch = Dispatch(f"bob@{DOMAIN}", forwardings, b"", message_id_header=f"<{trace_id}@{DOMAIN}>", subject=subject)
+    store.write_now(deliver(DeliveryPlan(trace_id, content, b"", int(time.time()), dispatches=(dispatch,))))
+    content.discard()
