@@ -175,3 +175,45 @@ def test_wrong_passwords_are_counted_over_all_protocols(world: World) -> None:
     assert len(made_to_wait) >= 6, said
     assert "guess number" not in world.log()
     assert PASSWORD not in world.log()
+
+
+COSTLY = {
+    "thousands of search keys": b"b SEARCH" + b" ALL" * 16_000,
+    "search keys nested deep": b"b SEARCH " + b"(" * 10_000 + b"ALL" + b")" * 10_000,
+    "NOT of NOT of NOT": b"b SEARCH " + b"NOT " * 10_000 + b"ALL",
+    "OR of OR of OR": b"b SEARCH " + b"OR ALL " * 9_000 + b"ALL",
+    "a thousand items": b"b FETCH 1:* (" + b"BODY.PEEK[] " * 1_000 + b"UID)",
+    "overlapping ranges": b"b FETCH " + b",".join([b"1:*"] * 15_000) + b" FLAGS",
+    "a part far down": b"b FETCH 1:* BODY.PEEK[" + b"1." * 20_000 + b"1]",
+    "a partial beyond any size": b"b FETCH 1:* BODY.PEEK[]<4294967295.4294967295>",
+    "wildcards": b'b LIST "" "' + b"*a" * 20_000 + b'"',
+    "wildcards that wander": b'b LIST "" "' + b"%*" * 400 + b'x"',
+    "many keywords": b"b STORE 1:* +FLAGS (" + b" ".join(b"k%d" % n for n in range(9_000)) + b")",
+    "a long keyword": b"b STORE 1:* +FLAGS (" + b"k" * 60_000 + b")",
+    "names of header fields": b"b FETCH 1:* BODY.PEEK[HEADER.FIELDS (" + b"X " * 30_000 + b"X)]",
+    "many fields of ID": b"b ID (" + b'"x" "y" ' * 8_000 + b")",
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_a_costly_command_costs_nobody_else_anything(world: World, name: str) -> None:
+    """It is answered, and so are others in the meantime."""
+    with socket.create_connection(("127.0.0.1", world.ports["imap"]), timeout=60) as line:
+        line.sendall(b'a LOGIN eve@near.example "%s"\r\ns SELECT INBOX\r\n' % PASSWORD.encode())
+        line.sendall(COSTLY[name] + b"\r\nc LOGOUT\r\n")
+        still_serves(world)
+        file = line.makefile("rb")
+        for answer in file:
+            if answer.startswith((b"b ", b"* BYE")):
+                return
+    raise AssertionError("it was never answered")
+
+
+def test_a_message_that_went_round_too_often_is_refused(world: World) -> None:
+    content = b"Received: from a by b\r\n" * 100_000 + b"\r\nx\r\n"
+    with (
+        smtplib.SMTP("127.0.0.1", world.ports["smtp"], timeout=60) as smtp,
+        pytest.raises(smtplib.SMTPDataError) as refused,
+    ):
+        smtp.sendmail("a@far.example", ["eve@near.example"], content)
+    assert refused.value.smtp_code == 554
