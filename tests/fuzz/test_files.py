@@ -111,7 +111,7 @@ def test_damaged_traces(data: st.DataObject) -> None:
 @given(
     events=st.sampled_from([b"[]", b"{}", b"[1]", b"null", b'[{"type":"Filed"}]', b"\xff", b"", b"[" * 2000])
     | st.binary(max_size=20)
-    | st.integers()
+    | st.integers(-(2**63), 2**63 - 1)
     | st.none().map(lambda _: 1.5),
     word=st.text(max_size=5),
 )
