@@ -10,7 +10,7 @@ import msgspec
 
 from ..status.story import tell
 from ..status.trace import TraceReader
-from .root import places, say
+from .root import fail, places, say
 from .running import ask
 
 
@@ -33,7 +33,7 @@ def trace(ctx: click.Context, what: str, as_json: bool) -> None:
             ).decode()
         )
     elif not stories:
-        say(f"Nothing is known of {what}.", err=True)
+        fail(f"nothing is known of {what}")
     for story in () if as_json else stories:
         say(f"{story.trace_id}  {story.subject}")
         for step in tell(story):

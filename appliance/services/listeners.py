@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -73,6 +75,7 @@ class Listeners:
         self._open: dict[str, _Open] = {}
         self._closed: dict[str, str] = {}  # those that could not be opened, and why
         self._wanted: tuple[Config, Parts] | None = None
+        self._had: dict[str, tuple[str, int]] = {}  # address and port, where it was open last
         self._inherited = inherited()
         # These outlive a reload, and what they know is shared by all ports of their protocol.
         self._repeats = RepeatWindow(time.monotonic)
@@ -135,13 +138,14 @@ class Listeners:
         try:
             port = await server.start(address, wanted, sock=self._socket(name, address, wanted))
         except OSError as fault:
-            detail = fault.strerror or str(fault)
+            detail = os.strerror(fault.errno) if fault.errno else str(fault)
             if self._closed.get(name) != f"{wanted} {detail}":  # it is tried often, and told once
                 self._closed[name] = f"{wanted} {detail}"
                 self._bus.publish(ListenerChanged(at=time.time(), name=name, port=wanted, ok=False, detail=detail))
             return
         self._closed.pop(name, None)
         self._open[name] = _Open(server, port, _made_of(config, name))
+        self._had[name] = address, port
         self._bus.publish(ListenerChanged(at=time.time(), name=name, port=port, ok=True))
 
     def _socket(self, name: str, address: str, port: int) -> socket.socket:
@@ -149,8 +153,11 @@ class Listeners:
         ours; `::` is every address of this machine, IPv4 too. Raises OSError."""
         if name in self._inherited:
             return self._inherited[name].dup()
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return socket.create_server((address, port), family=family, backlog=BACKLOG, dualstack_ipv6=address == "::")
+        had_address, had = self._had.get(name, ("", 0))
+        if port == 0 and had_address == address:  # any will do, so best the one that the clients know
+            with contextlib.suppress(OSError):
+                return bind(address, had)
+        return bind(address, port)
 
     def _factories(self, config: Config, parts: Parts) -> dict[str, Callable[[], Server]]:
         """How to make each listener."""
@@ -196,6 +203,12 @@ class Listeners:
             "pop3": partial(pop3_server, False),
             "pop3s": partial(pop3_server, True),
         }
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """Raises OSError."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.create_server((address, port), family=family, backlog=BACKLOG, dualstack_ipv6=address == "::")
 
 
 def _made_of(config: Config, name: str) -> tuple[object, ...]:

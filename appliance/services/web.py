@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import secrets
 import signal
 import socket
@@ -92,7 +93,7 @@ def _listen(places: Places, listen: ListenConfig) -> socket.socket | None:
             listener = _open(listen)
         except OSError as fault:
             refused = True
-            _tell(status, listen, fault.strerror or str(fault))
+            _tell(status, listen, os.strerror(fault.errno) if fault.errno else str(fault))
             tell_ready("web", {})
             if signal.sigtimedwait(ENDS, AGAIN_AFTER_S) is not None:
                 return None

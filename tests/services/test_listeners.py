@@ -109,6 +109,18 @@ async def test_only_what_changed_is_touched(house: House) -> None:
     assert await house.apply(smtp=0, imap=0, pop3=0) == ["pop3 opens"]
 
 
+async def test_one_that_is_made_anew_comes_back_where_any_port_would_do(house: House) -> None:
+    await house.apply(imap=0)
+    port = house.listeners.ports["imap"]
+    await house.apply()
+    await house.apply(imap=0)
+    assert house.listeners.ports["imap"] == port
+    await house.apply()
+    with socket.create_server(("127.0.0.1", port)):
+        await house.apply(imap=0)
+        assert house.listeners.ports["imap"] != port
+
+
 async def test_two_may_change_places(house: House) -> None:
     one, other = free(), free()
     await house.apply(imap=one, pop3=other)

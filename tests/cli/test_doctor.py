@@ -1,0 +1,86 @@
+"""`merpati doctor`: what it says, and status 1 exactly when something is broken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from appliance.config import edit
+from appliance.store.database import FILE_NAME, connect_writer
+
+from .conftest import Run, run_in
+
+
+def told(run: Run, status: int = 0) -> dict[str, tuple[str, str]]:
+    """Topic → (status, sentence)."""
+    findings = json.loads(run("doctor", "--json", status=status).stdout)
+    assert {tuple(finding) for finding in findings} == {("topic", "status", "what", "do")}
+    return {finding["topic"]: (finding["status"], finding["what"]) for finding in findings}
+
+
+def test_of_a_sound_home(run: Run) -> None:
+    findings = told(run)
+    assert list(findings) == ["configuration", "certificate", "store", "queue", "card"]
+    assert [findings[topic][0] for topic in ("configuration", "store", "queue")] == ["good"] * 3
+    lines = run("doctor").stdout.splitlines()
+    assert len(lines) == 5
+    assert lines[0] == "good       The configuration is valid."
+
+
+def test_of_a_home_that_is_not_there(bare: Run, tmp_path: Path) -> None:
+    findings = told(bare)
+    assert list(findings) == ["configuration", "card"]
+    assert findings["configuration"][0] == "needs-you"
+    assert not (tmp_path / "bare").exists()
+
+
+def test_of_a_damaged_store(run: Run, home: Path) -> None:
+    connection = connect_writer(home / FILE_NAME)
+    connection.execute("UPDATE mailboxes SET messages = 7 WHERE name = 'INBOX'")
+    connection.close()
+    status, what = told(run, 1)["store"]
+    assert status == "broken"
+    assert "counts differ from its messages" in what
+    assert "\nBROKEN     The mail store is damaged: " in run("doctor", status=1).stdout
+
+
+def test_of_a_store_that_is_none(run: Run, home: Path) -> None:
+    (home / FILE_NAME).write_bytes(b"no database" * 1000)
+    findings = told(run, 1)
+    assert findings["store"] == ("broken", "The mail store is damaged: file is not a database.")
+    assert findings["configuration"][0] == "good"  # the rest is looked at all the same
+    assert "card" in findings
+
+
+def test_of_a_store_that_is_gone(run: Run, home: Path) -> None:
+    (home / FILE_NAME).unlink()
+    assert told(run, 1)["store"] == ("broken", "The mail store is damaged: store.db is not there.")
+    assert not (home / FILE_NAME).exists()
+
+
+def test_of_a_broken_configuration(run: Run, home: Path) -> None:
+    (home / "merpati.yaml").write_text("listen: {smtp: many}\n")
+    findings = told(run, 1)
+    assert findings["configuration"][0] == "broken"
+    assert "line 1: listen.smtp: found 'many'" in findings["configuration"][1]
+    assert findings["store"][0] == "good"
+    assert "certificate" not in findings
+
+
+def test_of_a_certificate_that_is_gone(run: Run, home: Path) -> None:
+    edit(home / "merpati.yaml", {"tls.certificate": "own.crt", "tls.key": "own.key"})
+    assert told(run, 1)["certificate"] == (
+        "broken",
+        "The certificate cannot be used (it is not there), so nobody can sign in safely.",
+    )
+
+
+def test_it_changes_nothing(run: Run, home: Path) -> None:
+    def kept() -> dict[str, bytes]:
+        files = (path for path in home.rglob("*") if path.is_file() and not path.name.startswith(f"{FILE_NAME}-"))
+        return {str(path.relative_to(home)): path.read_bytes() for path in files}
+
+    before = kept()
+    run("doctor")
+    assert kept() == before
+    assert run_in(home)("doctor").stdout == run("doctor").stdout
