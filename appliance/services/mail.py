@@ -35,7 +35,6 @@ from ..status.trace import TraceWriter
 from ..store import queue_rows
 from ..store.interface import Store
 from ..tls.contexts import ServerContext
-from ..transport.sign import ensure_keys, load_keys, sign
 from .alone import NotAlone, alone
 from .listeners import Listeners, Parts
 from .memory import give_back
@@ -184,8 +183,7 @@ class MailService:
 
     async def _sign(self, domain: str, prefix: bytes, content: Content) -> bytes:
         """DKIM takes tens of milliseconds on a Pi: not on the loop."""
-        keys = load_keys(self._places.home / "keys" / "dkim", domain)
-        return await asyncio.to_thread(sign, keys, domain, prefix, content) if keys else b""
+        return await asyncio.to_thread(_signature, self._places.home / "keys" / "dkim", domain, prefix, content)
 
     async def _watch(self) -> None:
         every_s = min(LOOK_EVERY_S, watchdog_every_s() or LOOK_EVERY_S)
@@ -281,9 +279,22 @@ async def _end(*stops: Coroutine[Any, Any, None]) -> None:
 
 def _make_keys(home: Path, config: Config) -> tuple[Path, Path]:
     """(certificate, key): made if need be, as are the DKIM keys of a domain that is new. Blocks, for seconds then."""
-    for domain in _domains(config):
-        ensure_keys(home / "keys" / "dkim", domain)
+    folder = home / "keys" / "dkim"
+    without = [domain for domain in _domains(config) if not any((folder / domain).glob("*.pem"))]
+    if without:
+        from ..transport.sign import ensure_keys
+
+        for domain in without:
+            ensure_keys(folder, domain)
     return certificate_files(home, config)
+
+
+def _signature(folder: Path, domain: str, prefix: bytes, content: Content) -> bytes:
+    """What it takes to sign is 10 MB large: it comes with the first message that is sent."""
+    from ..transport.sign import load_keys, sign
+
+    keys = load_keys(folder, domain)
+    return sign(keys, domain, prefix, content) if keys else b""
 
 
 def _unusable(tls: ServerContext) -> str | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..config import Config
 from ..tls.self_signed import ensure_certificate, fingerprint
-from ..transport.sign import load_keys, txt_record
 
 
 @dataclass(slots=True, frozen=True)
@@ -25,6 +24,8 @@ def records(home: Path, config: Config) -> list[DnsRecord]:
     """For every domain of ours; an empty list before the set-up."""
     if config.hostname is None:
         return []
+    from ..transport.sign import load_keys, txt_record  # 10 MB, which whoever asks for the certificate does without
+
     found = [
         DnsRecord(
             "A",

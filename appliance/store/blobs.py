@@ -64,8 +64,10 @@ class StoredContent:
 
     def _unpack(self, unpack: zstandard.ZstdDecompressor, packed: bytes, raw_octets: int) -> bytes:
         try:
-            # Asked first: a damaged frame may claim any size, and the memory for it would be taken at once.
-            if zstandard.frame_content_size(packed) != raw_octets:
+            # Asked first: a damaged frame may claim any size, and the memory for it would be taken at once; or that it
+            # has no checksum.
+            says = zstandard.get_frame_parameters(packed)
+            if says.content_size != raw_octets or not says.has_checksum:
                 raise Damaged(self.blob_id)
             raw = unpack.decompress(packed)
         except zstandard.ZstdError as fault:

@@ -35,8 +35,14 @@ class ServerContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-        context.load_cert_chain(self._certificate, self._key)
+        load_pair(context, self._certificate, self._key)
         return context
+
+
+def load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Raises OSError, of which ssl.SSLError is one: also for a key under a password, which OpenSSL would ask the terminal
+    for, and a server has nobody there to answer."""
+    context.load_cert_chain(certificate, key, password=lambda: b"")
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from .contexts import load_pair
 
 VALID_DAYS = 3650  # nobody renews it: it is replaced by a real one, or compared by its fingerprint
 BACKDATED_DAYS = 1  # a mail program whose clock is behind
@@ -17,6 +16,12 @@ BACKDATED_DAYS = 1  # a mail program whose clock is behind
 
 def make_certificate(hostname: str, now: datetime | None = None) -> tuple[bytes, bytes]:
     """(certificate, private key) in PEM; ECDSA P-256."""
+    # 7 MB that are needed once: whoever only looks at what is there does without.
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
     now = now or datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
@@ -60,18 +65,27 @@ def ensure_certificate(folder: Path, hostname: str) -> tuple[Path, Path]:
 def _usable(certificate: Path, key: Path, hostname: str) -> bool:
     """Both there, whole, of each other and for that name; a power cut between the two files leaves less than that."""
     try:
-        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
-        private = serialization.load_pem_private_key(key.read_bytes(), None)
-        names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (FileNotFoundError, ValueError, x509.ExtensionNotFound):
+        load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
+        return _dns_name(hostname) in _der(certificate)
+    except (FileNotFoundError, ssl.SSLError, ValueError):
         return False
-    return loaded.public_key() == private.public_key() and hostname in names.get_values_for_type(x509.DNSName)
+
+
+def _dns_name(hostname: str) -> bytes:
+    """As it stands among a certificate's names: RFC 5280 4.2.1.6, dNSName [2] in DER."""
+    name = hostname.encode("ascii")
+    return b"\x82" + (bytes([len(name)]) if len(name) < 128 else bytes([0x81, len(name)])) + name
+
+
+def _der(certificate: Path) -> bytes:
+    """Of the first one in the file. Raises OSError, and ValueError where there is none."""
+    text, end, _ = certificate.read_text("ascii").partition(ssl.PEM_FOOTER)
+    return ssl.PEM_cert_to_DER_cert(text[max(0, text.find(ssl.PEM_HEADER)) :] + end)
 
 
 def fingerprint(certificate: Path) -> str:
     """SHA-256 over the certificate's DER, as browsers show it: `AB:CD:…`."""
-    loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
-    return loaded.fingerprint(hashes.SHA256()).hex(":").upper()
+    return hashlib.sha256(_der(certificate)).digest().hex(":").upper()
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:

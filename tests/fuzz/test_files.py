@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,14 @@ def packed(octets: bytes) -> bytes:
 
 WHOLE = b"Subject: x\r\n\r\n" + bytes(range(256)) * 1100
 STORED = packed(WHOLE)
+
+
+def test_a_frame_that_denies_its_checksum() -> None:
+    octets = bytearray(STORED)
+    octets[12] &= ~0x04  # RFC 8878 3.1.1.1.1: Content_Checksum_flag
+    octets[160] ^= 0xFF
+    with pytest.raises(Damaged):
+        b"".join(from_memory(1, len(WHOLE), bytes(octets)).pieces())
 
 
 @tries(60)
