@@ -41,7 +41,10 @@ def because(id: str, /, **params: object) -> Reason:
 
 def fill(sentence: str, params: Mapping[str, str]) -> str:
     """The peer's words may end up in a parameter: no control characters, so that none can end our line."""
-    clean = {name: "".join(c if c.isprintable() else "?" for c in value) for name, value in params.items()}
+    clean = {
+        name: value if value.isprintable() else "".join(c if c.isprintable() else "?" for c in value)
+        for name, value in params.items()
+    }
     return sentence.format_map(clean)
 
 

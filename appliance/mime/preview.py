@@ -29,9 +29,7 @@ _QUOTED_LINE = re.compile(r"^>.*", re.MULTILINE)
 _INLINE = re.compile(
     r"</?(?:a|abbr|b|big|code|em|font|i|ins|mark|s|small|span|strong|sub|sup|u|wbr)\b[^>]*(?:>|\Z)", re.IGNORECASE
 )
-_INVISIBLE = dict.fromkeys(
-    (0xAD, 0x34F, 0x61C, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
-)
+_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
 
 
 def preview(head: bytes, subtype: bytes, encoding: bytes, charset: str) -> str:
@@ -47,7 +45,7 @@ def preview(head: bytes, subtype: bytes, encoding: bytes, charset: str) -> str:
 def _line(text: str) -> str:
     text = text[:_CHARACTERS]
     if not text.isascii():
-        text = text.translate(_INVISIBLE)
+        text = _INVISIBLE.sub("", text)
     line = " ".join(text.split())[: 2 * PREVIEW_CHARACTERS]
     if not line.isprintable():
         line = " ".join("".join(c if c.isprintable() else " " for c in line).split())

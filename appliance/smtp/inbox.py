@@ -26,6 +26,9 @@ class Inbox:
         self._transport: asyncio.ReadTransport | None = None
         self._held_back = False
 
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
     def attach(self, transport: asyncio.ReadTransport) -> None:
         """To be called again when TLS puts another transport in the first one's place."""
         if self._held_back and self._transport is not None:
@@ -65,16 +68,24 @@ class Inbox:
                 self._transport.resume_reading()
         return data
 
-    async def read(self) -> bytes:
-        """Everything that has come, at least one octet; `b""` once the peer is done. Raises Interrupted."""
+    async def read(self, timeout_s: float) -> bytes:
+        """Everything that has come, at least one octet; `b""` once the peer is done. Raises TimeoutError, Interrupted."""
         if not self._pieces and not self._ended:
-            self._waiter = self._loop.create_future()
+            waiter = self._waiter = self._loop.create_future()
+            # One timer, where asyncio.timeout would take several objects and a look at the task: it is set for each line.
+            timer = self._loop.call_later(timeout_s, _too_late, waiter)
             try:
-                await self._waiter
+                await waiter
             finally:
+                timer.cancel()
                 self._waiter = None
         return self.take()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _too_late(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())

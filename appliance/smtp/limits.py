@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
+from functools import lru_cache
 
 from .relay_policy import is_loopback
 
@@ -48,6 +49,7 @@ class ConnectionLimits:
             del self._by_network[network]
 
 
+@lru_cache(1024)
 def _network(ip: str) -> str:
     address = ipaddress.ip_address(ip)
     if address.version == 6 and not address.is_loopback:

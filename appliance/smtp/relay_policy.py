@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..mail.reply import Reply
 from .replies import COMMAND_NOT_DONE, ENCRYPT_FIRST, SIGN_IN_FIRST, SIGNED_IN_ALREADY, STARTTLS_FIRST
@@ -50,6 +51,7 @@ def before_mail(standing: Standing) -> Reply | None:
     return SIGN_IN_FIRST
 
 
+@lru_cache(1024)
 def plain_ip(host: str) -> str:
     """A peer's address as the socket names it, without a scope and with IPv4 as IPv4."""
     address = ipaddress.ip_address(host.partition("%")[0])
@@ -58,5 +60,6 @@ def plain_ip(host: str) -> str:
     return str(address)
 
 
+@lru_cache(1024)
 def is_loopback(ip: str) -> bool:
     return ipaddress.ip_address(ip).is_loopback

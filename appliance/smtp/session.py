@@ -20,7 +20,7 @@ from ..sasl import MECHANISMS
 from . import relay_policy, replies
 from .arrival import Arrival
 from .chunking import ChunkScanner, parse_bdat
-from .connection import Connection, Ended
+from .connection import Connection, Ended, HangUp
 from .data_scanner import DataScanner
 from .doors import Finished, SignIn, Sleep, TlsContext
 from .handler import Handler
@@ -86,10 +86,9 @@ class SmtpSession(Connection):
         if not _HELO_NAME.fullmatch(name):
             self.bad(replies.syntax("EHLO hostname" if extended else "HELO hostname"))
             return False
-        assert self.session is not None
         self._set_rset_state()
-        self.session.host_name = name
-        self.session.extended_smtp = extended
+        self.greeted.host_name = name
+        self.greeted.extended_smtp = extended
         return True
 
     def _extensions(self) -> list[str]:
@@ -121,7 +120,8 @@ class SmtpSession(Connection):
 
     @syntax("QUIT")
     async def smtp_QUIT(self, arg: str | None) -> None:
-        self.last_word(replies.GOODBYE)
+        self.say(replies.GOODBYE)
+        raise HangUp(heard=not self.something_came)
 
     @syntax("VRFY address")
     async def smtp_VRFY(self, arg: str | None) -> None:
@@ -132,7 +132,9 @@ class SmtpSession(Connection):
 
     @syntax("HELP")
     async def smtp_HELP(self, arg: str | None) -> None:
-        names = sorted(name for name, method in self._smtp_methods.items() if hasattr(method, "__smtp_syntax__"))
+        names = sorted(
+            name for name, method in self.commands.items() if hasattr(getattr(self, method), "__smtp_syntax__")
+        )
         self.say_lines(214, ["2.0.0 Commands: " + " ".join(names)])
 
     # ── TLS and sign-in
@@ -198,7 +200,7 @@ class SmtpSession(Connection):
         if command.size_octets is not None and command.size_octets > self.settings.message_size_octets:
             refusal = replies.too_large(self.settings.message_size_octets)
         else:
-            refusal = await self._call_handler_hook("MAIL", command)
+            refusal = await self._handler.handle_MAIL(self, self.greeted, self.transaction, command)
         if refusal is None:
             self.transaction.mail = command
             self.say(replies.MAIL_OK)
@@ -227,7 +229,7 @@ class SmtpSession(Connection):
         if len(transaction.recipients) >= self.settings.recipients_most:
             refusal = replies.too_many_recipients(self.settings.recipients_most)
         else:
-            refusal = await self._call_handler_hook("RCPT", recipient)
+            refusal = await self._handler.handle_RCPT(self, self.greeted, transaction, recipient)
         if refusal is None:
             transaction.recipients.append(recipient)
             self.say(replies.RECIPIENT_OK)
@@ -339,7 +341,8 @@ class SmtpSession(Connection):
             reply = content
         else:
             self.transaction.arrival = None  # from here on the spool is the handler's
-            reply = await self._call_handler_hook("DATA", content, arrival.spool)
+            assert arrival.spool is not None
+            reply = await self._handler.handle_DATA(self, self.greeted, self.transaction, content, arrival.spool)
         if reply.ok:
             self._bad_commands.renew()
         else:

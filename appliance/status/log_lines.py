@@ -163,4 +163,4 @@ def _value(value: object) -> str:
 
 def _clean(text: str) -> str:
     cut = text if len(text) <= VALUE_MOST else text[: VALUE_MOST - 1] + "…"
-    return "".join(c if c.isprintable() else "?" for c in cut)
+    return cut if cut.isprintable() else "".join(c if c.isprintable() else "?" for c in cut)

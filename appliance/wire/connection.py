@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 READ_MOST = 128 * 1024
 WRITE_MOST = 128 * 1024  # unsent octets above which `drain` waits
@@ -38,8 +39,7 @@ class Connection(asyncio.Protocol):
     # what asyncio tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        transport = self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         transport.set_write_buffer_limits(WRITE_MOST)
         if self._hold:
             transport.pause_reading()

@@ -33,7 +33,7 @@ def test_what_we_rest_on_is_there() -> None:
     base = aiosmtpd.smtp.SMTP
     assert issubclass(SmtpSession, base)
     replaced = ("_handle_client", "_reset_timeout", "_create_envelope", "_set_rset_state", "push", "eof_received")
-    for name in (*replaced, "connection_made", "connection_lost", "_create_session", "_call_handler_hook"):
+    for name in (*replaced, "connection_made", "connection_lost", "_create_session"):
         assert callable(getattr(base, name)), name
     for name in replaced:
         assert name in vars(Connection), name

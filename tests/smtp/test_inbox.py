@@ -33,14 +33,14 @@ async def test_everything_at_once_and_then_the_end(inbox: Inbox) -> None:
     inbox.feed(b"a")
     inbox.feed(b"b")
     inbox.end()
-    assert await inbox.read() == b"ab"
-    assert await inbox.read() == b""
-    assert await inbox.read() == b""
+    assert await inbox.read(5) == b"ab"
+    assert await inbox.read(5) == b""
+    assert await inbox.read(5) == b""
 
 
 @pytest.mark.parametrize("wake", ["feed", "end", "interrupt"])
 async def test_a_reader_that_waits_is_woken(inbox: Inbox, wake: str) -> None:
-    reading = asyncio.ensure_future(inbox.read())
+    reading = asyncio.ensure_future(inbox.read(5))
     await asyncio.sleep(0)
     assert not reading.done()
     match wake:
@@ -60,17 +60,17 @@ async def test_a_reader_that_waits_is_woken(inbox: Inbox, wake: str) -> None:
 async def test_interrupting_nobody_does_nothing(inbox: Inbox) -> None:
     inbox.interrupt()
     inbox.feed(b"a")
-    assert await inbox.read() == b"a"
+    assert await inbox.read(5) == b"a"
 
 
 async def test_a_cancelled_reader_loses_nothing(inbox: Inbox) -> None:
-    reading = asyncio.ensure_future(inbox.read())
+    reading = asyncio.ensure_future(inbox.read(5))
     await asyncio.sleep(0)
     reading.cancel()
     inbox.feed(b"a")
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert await inbox.read() == b"a"
+    assert await inbox.read(5) == b"a"
 
 
 async def test_too_much_is_held_back_until_it_is_read(inbox: Inbox) -> None:
@@ -81,7 +81,7 @@ async def test_too_much_is_held_back_until_it_is_read(inbox: Inbox) -> None:
     inbox.feed(b"x")
     inbox.feed(b"x")
     assert transport.told == ["pause"]
-    assert len(await inbox.read()) == HIGH_OCTETS + 2
+    assert len(await inbox.read(5)) == HIGH_OCTETS + 2
     assert transport.told == ["pause", "resume"]
 
 
