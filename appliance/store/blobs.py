@@ -1,36 +1,19 @@
-"""How the octets of a message lie in the store: frames of up to 256 KiB, each compressed on its own.
+"""A stored content: frames of up to 256 KiB one after the other, each packed on its own as `layout.py` says.
 
-A stored content is a sequence of `raw length (4 octets, big endian), stored length (4), zstd frame`. Frames make any
-place in a large message reachable without unpacking what stands before it, and bound the memory that packing and
-unpacking need. Each zstd frame carries its own checksum, so damage is noticed when it is read.
+Frames make any place in a large message reachable without unpacking what stands before it, and bound the memory that
+packing and unpacking need. Damage is noticed when it is read.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import zstandard
-
+from . import layout
+from .layout import HEAD_OCTETS
 from .refusals import Damaged
-
-FRAME_OCTETS = 256 * 1024
-LEVEL = 3
-_HEAD = struct.Struct(">II")
-
-
-class Packer:
-    """Compresses frames; one for each thread that packs."""
-
-    def __init__(self) -> None:
-        self._zstd = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True)
-
-    def frame(self, raw: bytes | bytearray) -> bytes:
-        packed = self._zstd.compress(raw)
-        return _HEAD.pack(len(raw), len(packed)) + packed
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,34 +30,24 @@ class StoredContent:
         end = self.size if length is None else min(self.size, start + length)
         if start >= end:
             return
-        unpack = zstandard.ZstdDecompressor()
         at = offset = 0
         while at < end:
-            head = self.read(offset, _HEAD.size)
-            if len(head) != _HEAD.size:
-                raise Damaged(self.blob_id)
-            raw_octets, packed_octets = _HEAD.unpack(head)
-            if not 0 < raw_octets <= FRAME_OCTETS or offset + _HEAD.size + packed_octets > self.stored_octets:
-                raise Damaged(self.blob_id)
-            if at + raw_octets > start:
-                raw = self._unpack(unpack, self.read(offset + _HEAD.size, packed_octets), raw_octets)
-                yield raw[max(0, start - at) : end - at]
-            at += raw_octets
-            offset += _HEAD.size + packed_octets
-
-    def _unpack(self, unpack: zstandard.ZstdDecompressor, packed: bytes, raw_octets: int) -> bytes:
-        try:
-            # Asked first: a damaged frame may claim any size, and the memory for it would be taken at once; or that it
-            # has no checksum.
-            says = zstandard.get_frame_parameters(packed)
-            if says.content_size != raw_octets or not says.has_checksum:
-                raise Damaged(self.blob_id)
-            raw = unpack.decompress(packed)
-        except zstandard.ZstdError as fault:
-            raise Damaged(self.blob_id) from fault
-        if len(raw) != raw_octets:
-            raise Damaged(self.blob_id)
-        return raw
+            wanted = None
+            try:
+                kind, octets, packed_octets = layout.read_head(self.read(offset, HEAD_OCTETS))
+                offset += HEAD_OCTETS
+                if offset + packed_octets > self.stored_octets:
+                    raise layout.Broken
+                if at + octets > start:
+                    wanted = layout.unpack(kind, self.read(offset, packed_octets), octets)[
+                        max(0, start - at) : end - at
+                    ]
+            except layout.Broken as fault:
+                raise Damaged(self.blob_id) from fault
+            if wanted is not None:
+                yield wanted
+            at += octets
+            offset += packed_octets
 
 
 def from_memory(blob_id: int, size: int, data: bytes) -> StoredContent:

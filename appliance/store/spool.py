@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..mime import structure as mime_structure
-from .blobs import FRAME_OCTETS, Packer, StoredContent
+from . import base64_runs, layout
+from .blobs import StoredContent
+from .layout import FRAME_OCTETS
 
 MEMORY_OCTETS = 128 * 1024
 DIGEST_OCTETS = 16
@@ -29,8 +31,8 @@ class Spool:
         self._folder = folder
         self._digest = blake2b(digest_size=DIGEST_OCTETS)
         self._scanner = mime_structure.StructureScanner()
-        self._packer = Packer()
-        self._raw = bytearray()
+        self._waiting: list[bytes] = []  # less than a frame
+        self._waiting_octets = 0
         self._packed: list[bytes] = []
         self._packed_octets = 0
         self._file: BinaryIO | None = None
@@ -38,16 +40,20 @@ class Spool:
     def write(self, piece: bytes) -> None:
         self.size += len(piece)
         self._digest.update(piece)
-        self._scanner.feed(piece)
-        self._raw += piece
-        while len(self._raw) >= FRAME_OCTETS:
-            self._pack(self._raw[:FRAME_OCTETS])
-            del self._raw[:FRAME_OCTETS]
+        self._waiting.append(piece)
+        self._waiting_octets += len(piece)
+        if self._waiting_octets >= FRAME_OCTETS:
+            octets = b"".join(self._waiting)
+            whole = len(octets) - len(octets) % FRAME_OCTETS
+            for start in range(0, whole, FRAME_OCTETS):
+                self._pack(octets[start : start + FRAME_OCTETS])
+            self._waiting = [octets[whole:]]
+            self._waiting_octets -= whole
 
     def finish(self) -> SpooledContent:
-        if self._raw:
-            self._pack(self._raw)
-            self._raw = bytearray()
+        if self._waiting_octets:
+            self._pack(b"".join(self._waiting))
+            self._waiting, self._waiting_octets = [], 0
         return SpooledContent(
             size=self.size,
             digest=self._digest.digest(),
@@ -59,13 +65,20 @@ class Spool:
 
     def discard(self) -> None:
         """May be called at any time, also after `finish` and more than once."""
-        self._raw.clear()
+        self._waiting.clear()
         self._packed.clear()
         if self._file is not None:
             self._file.close()
 
-    def _pack(self, raw: bytes | bytearray) -> None:
-        frame = self._packer.frame(raw)
+    def _pack(self, octets: bytes) -> None:
+        runs = base64_runs.find(octets)
+        at = 0
+        for run in runs:
+            self._scanner.feed(octets[at : run.start])
+            self._scanner.feed_lines(octets[run.start : run.end], run.shape.lines)
+            at = run.end
+        self._scanner.feed(octets[at:] if at else octets)
+        frame = layout.pack(octets, runs)
         self._packed_octets += len(frame)
         if self._file is None and self._packed_octets > MEMORY_OCTETS:
             self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 closed by discard()

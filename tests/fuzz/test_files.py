@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 import tempfile
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,9 @@ from appliance.config.load import ConfigFault, load
 from appliance.config.schema import Config
 from appliance.status.events import Filed
 from appliance.status.trace import TraceFile, TraceReader
-from appliance.store.blobs import FRAME_OCTETS, Packer, from_memory
+from appliance.store import base64_runs
+from appliance.store.blobs import from_memory
+from appliance.store.layout import FRAME_OCTETS, pack
 from appliance.store.refusals import Damaged
 from web.sign_in.claim_code import ClaimCode, Wait, Won, Wrong, normalised
 
@@ -48,18 +52,27 @@ def test_settings(octets: bytes) -> None:
 
 
 def packed(octets: bytes) -> bytes:
-    packer = Packer()
-    return b"".join(packer.frame(octets[at : at + FRAME_OCTETS]) for at in range(0, len(octets), FRAME_OCTETS))
+    frames = [octets[at : at + FRAME_OCTETS] for at in range(0, len(octets), FRAME_OCTETS)]
+    return b"".join(pack(frame, base64_runs.find(frame)) for frame in frames)
 
 
-WHOLE = b"Subject: x\r\n\r\n" + bytes(range(256)) * 1100
+# A frame with base64 in it, a frame of it alone, and one without.
+WHOLE = (
+    b"Subject: x\r\n\r\n"
+    + base64.encodebytes(bytes(range(255)) * 1100).replace(b"\n", b"\r\n")
+    + b"--x\r\n\r\n"
+    + bytes(range(256)) * 1100
+)
 STORED = packed(WHOLE)
 
 
-def test_a_frame_that_denies_its_checksum() -> None:
+@pytest.mark.parametrize("number", range(STORED.count(zstandard.FRAME_HEADER)))
+def test_a_frame_that_denies_its_checksum(number: int) -> None:
     octets = bytearray(STORED)
-    octets[12] &= ~0x04  # RFC 8878 3.1.1.1.1: Content_Checksum_flag
-    octets[160] ^= 0xFF
+    start = -1
+    for _ in range(number + 1):
+        start = octets.index(zstandard.FRAME_HEADER, start + 1)
+    octets[start + 4] &= ~0x04  # RFC 8878 3.1.1.1.1: Content_Checksum_flag
     with pytest.raises(Damaged):
         b"".join(from_memory(1, len(WHOLE), bytes(octets)).pieces())
 

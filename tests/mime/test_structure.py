@@ -585,3 +585,41 @@ def test_decode_refuses_what_encode_has_not_made() -> None:
     for data in (b"", b"\x90", b"\xff", encode(scan(SIMPLE))[:-1]):
         with pytest.raises(ValueError):
             decode(data)
+
+
+_base64_lines = st.tuples(st.integers(2, 300), st.sampled_from([b"\r\n", b"\n"])).map(
+    lambda of: (b"QUJD" * 19 + of[1]) * of[0]
+)
+_mail_pieces = st.lists(
+    _base64_lines
+    | st.sampled_from(
+        [
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+            b"Content-Type: message/rfc822\r\n\r\n",
+            b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+            b"\r\n--b\r\n",
+            b"--b\r\n\r\n",
+            b"--b--\r\n",
+            b"\r\n",
+            b"\n",
+            b"words -- and\r\n--dashes\r\n",
+            b"gr\xc3\xbcn\n",
+        ]
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(_mail_pieces)
+def test_equal_lines_may_be_passed_over_quickly(pieces: list[bytes]) -> None:
+    slow, quick = StructureScanner(), StructureScanner()
+    before = b""
+    for piece in [b"X: y\r\n", *pieces]:
+        slow.feed(piece)
+        if piece.startswith(b"QUJD") and before.endswith(b"\n"):
+            quick.feed_lines(piece, piece.count(b"\n"))
+        else:
+            quick.feed(piece)
+        before = piece
+    assert quick.finish() == slow.finish()

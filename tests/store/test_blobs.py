@@ -11,15 +11,17 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.store.blobs import FRAME_OCTETS, Packer, StoredContent, from_file, from_memory
+from appliance.store import base64_runs
+from appliance.store.blobs import StoredContent, from_file, from_memory
+from appliance.store.layout import FRAME_OCTETS, pack
 from appliance.store.refusals import Damaged
 
 RANDOM = random.Random(7).randbytes(3 * FRAME_OCTETS)
 
 
 def packed(octets: bytes) -> bytes:
-    packer = Packer()
-    return b"".join(packer.frame(octets[at : at + FRAME_OCTETS]) for at in range(0, len(octets), FRAME_OCTETS))
+    frames = [octets[at : at + FRAME_OCTETS] for at in range(0, len(octets), FRAME_OCTETS)]
+    return b"".join(pack(frame, base64_runs.find(frame)) for frame in frames)
 
 
 def content_of(octets: bytes) -> StoredContent:

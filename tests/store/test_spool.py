@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.mime.structure import StructureScanner
-from appliance.store.blobs import FRAME_OCTETS
+from appliance.store.layout import FRAME_OCTETS
 from appliance.store.spool import MEMORY_OCTETS, Spool, SpooledContent, spool_bytes
 from tests.support import strategies
 
