@@ -5,7 +5,7 @@ VENV := .venv$(if $(filter python3,$(PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: run test lint format bench translations clean
+.PHONY: run test lint format bench bench-card bench-day bench-growth translations clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/merpati run
@@ -25,6 +25,15 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/store_rate.py
+
+bench-card: $(VENV)/.installed-dev
+	@$(BIN)/python -m bench.side_by_side $(ARGS)
+
+bench-day: $(VENV)/.installed-dev
+	@$(BIN)/python -m bench.day $(ARGS)
+
+bench-growth: $(VENV)/.installed-dev
+	@$(BIN)/python -m bench.growth $(ARGS)
 
 translations: $(VENV)/.installed-dev
 	$(BIN)/python -m web.catalogue
