@@ -1,0 +1,1 @@
+"""A simulated SD card for benches and for tests of power cuts, faults and full cards."""
