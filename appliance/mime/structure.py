@@ -149,10 +149,13 @@ class StructureScanner:
                 return position + 2
             if data.startswith(b"\n", position):
                 return position + 1
-        crlf, lf = data.find(b"\n\r\n", position), data.find(b"\n\n", position)
-        if crlf >= 0 and not 0 <= lf < crlf:
-            return crlf + 3
-        return lf + 2 if lf >= 0 else -1
+        crlf = data.find(b"\n\r\n", position)
+        lf = data.find(
+            b"\n\n", position, crlf + 1 if crlf >= 0 else len(data)
+        )  # as a rule there is none in all the body
+        if lf >= 0:
+            return lf + 2
+        return crlf + 3 if crlf >= 0 else -1
 
     def _read_body(self, data: bytes, position: int, final: bool) -> tuple[int, bool]:
         if not self._boundaries:

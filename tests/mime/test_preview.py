@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import quopri
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.mime import preview as preview_module
 from appliance.mime.preview import HEAD_OCTETS, PREVIEW_CHARACTERS, preview
 
 
@@ -86,6 +88,36 @@ def test_any_octets_have_a_preview(head: bytes, subtype: bytes, encoding: bytes,
     assert line.isprintable()
     assert line == line.strip()
     line.encode()
+
+
+_LINES = [
+    "> quoted words\r\n",
+    "some words of mine\r\n",
+    "größer\r\n",
+    "\r\n",
+    "\u200b\u200b",
+    ">\n",
+    "a > b\n",
+    "\x07",
+    "=",
+    "x" * 90,
+]
+
+
+@given(
+    st.lists(st.sampled_from(_LINES), max_size=120).map("".join),
+    st.sampled_from([b"8bit", b"quoted-printable"]),
+    st.sampled_from(["utf-8", "iso-8859-1"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_the_first_lines_give_what_all_lines_give(text: str, encoding: bytes, charset: str) -> None:
+    head = text.encode(charset, "replace")
+    if encoding == b"quoted-printable":
+        head = quopri.encodestring(head)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preview_module, "_FIRST_OCTETS", 0)
+        from_all = preview(head, b"plain", encoding, charset)
+    assert preview(head, b"plain", encoding, charset) == from_all
 
 
 @pytest.mark.parametrize(
