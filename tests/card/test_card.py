@@ -114,7 +114,7 @@ def test_a_power_cut_loses_all_that_was_not_flushed(card: Card) -> None:
 
 
 def test_a_power_cut_may_lose_a_part_which_the_seed_chooses(tmp_path: Path) -> None:
-    survivors = {}
+    survivors: dict[int, str] = {}
     for seed in (1, 1, 2, 3, 4):
         with Card(tmp_path / "card", profile="fast", size_mib=64) as card:
             os.close(prepared(card))
