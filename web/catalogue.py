@@ -34,6 +34,7 @@ WORDED = (
     "mail/reason.py",
     "mail/address.py",
     "status/problems.py",
+    "status/card_words.py",
 )
 
 

@@ -63,12 +63,14 @@ class TlsConfig(Section, frozen=True):
 
 
 class LimitsConfig(Section, frozen=True):
-    """message_size: octets; connections: at once on each port, in all and from one IP address."""
+    """message_size: octets; connections: at once on each port, in all and from one IP address; card_endurance: terabytes
+    that may be written to the card in its life, by its maker's word; without it, a careful guess from its size."""
 
     message_size: Annotated[int, Meta(ge=64 * 1024)] = 50 * MIB
     recipients: Annotated[int, Meta(ge=100)] = 1000
     connections: Positive = 250
     connections_per_ip: Positive = 50
+    card_endurance: Positive | None = None
 
 
 class LedsConfig(Section, frozen=True):
@@ -156,6 +158,7 @@ ALLOWED: dict[str, str] = {
     "limits.recipients": "a number, at least 100",
     "limits.connections": "a number, at least 1",
     "limits.connections_per_ip": "a number, at least 1",
+    "limits.card_endurance": "a number of terabytes (TBW), at least 1, or nothing",
     "leds": _SECTION,
     "leds.enabled": "true or false",
     **{f"leds.{name}": _PIN for name in ("power", "queue", "mail", "alert", "single", "button")},

@@ -27,6 +27,8 @@ from ..queue.verbs import Verb, change_for
 from ..setup.records import certificate_files
 from ..status.board import Board
 from ..status.bus import Bus
+from ..status.card_reader import CardReader
+from ..status.card_watch import CardWatch
 from ..status.events import AddressKnown, Phase, PhaseChanged, ProblemSolved, QueueChanged, StorageMeasured
 from ..status.log_lines import LogListener
 from ..status.problems import found
@@ -69,6 +71,7 @@ class MailService:
         self._board = Board(self._bus)
         self._log = LogListener(self._bus)
         self._trace = TraceWriter(places.trace, self._bus)
+        self._card = CardWatch(places.card, self._bus, CardReader(places.home), logs=lambda: self._trace.written_octets)
         self._store = Store(places.home, bus=self._bus, scratch=places.runtime)
         self._config: Config | None = None
         self._accounts: Accounts | None = None
@@ -96,6 +99,7 @@ class MailService:
         try:
             await self._store.prepare()
             await self._trace.start()
+            await self._card.start()
             await self._status.start()
             await self._reload()
             await self._tell_queue()
@@ -115,6 +119,7 @@ class MailService:
             await _end(self._listeners.stop(), *((self._runner.stop(),) if self._runner is not None else ()))
         await _end(self._status.stop())
         await _end(self._trace.stop())
+        await _end(self._card.stop())
         if self._accounts is not None:
             self._accounts.close()
         await asyncio.to_thread(self._store.close)
@@ -140,6 +145,7 @@ class MailService:
             if unusable is not None and before is not None:
                 raise ConfigFault(f"the certificate cannot be used: {unusable}; nothing was changed")
             self._config, self._tls = config, tls
+            self._card.endurance_tb, self._card.timezone = config.limits.card_endurance, config.locale.timezone
             self._bus.publish(PhaseChanged(at=time.time(), phase=Phase.STARTING))
             try:
                 intake, accounts = self._take_in(config)
@@ -230,7 +236,7 @@ class MailService:
     def _health(self) -> tuple[str | None, str | None]:
         """(what a new start would mend, what it would not)"""
         fatal = self._store.failure or self._status.health() or self._listeners.health()
-        return fatal, self._runner.health() if self._runner is not None else None
+        return fatal, (self._runner.health() if self._runner is not None else None) or self._card.health()
 
     async def _tell_queue(self) -> None:
         waiting, deferred, held = await self._store.read(queue_rows.counts)

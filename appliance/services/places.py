@@ -46,6 +46,11 @@ class Places:
     def trace(self) -> Path:
         return self.home / "derived" / "trace.db"
 
+    @property
+    def card(self) -> Path:
+        """The days of what was written to the card."""
+        return self.home / "derived" / "card.json"
+
     def make(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.runtime.mkdir(mode=0o750, parents=True, exist_ok=True)

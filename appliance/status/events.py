@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
+from .card import Card
+
 
 class Event(msgspec.Struct, frozen=True, tag=True, tag_field="type", kw_only=True):
     at: float
@@ -191,6 +193,19 @@ class StorageMeasured(Event, frozen=True):
     reserve_octets: int
 
 
+class CardMeasured(Event, frozen=True):
+    """What is written to the card, and how long it lasts: once a minute."""
+
+    card: Card
+
+
+class CardWritten(Event, frozen=True):
+    """Another of our processes has caused so many octets more to be written to disks."""
+
+    process: str
+    octets: int
+
+
 class AddressKnown(Event, frozen=True):
     """The IP address under which the owner reaches the appliance; the LEDs blink its last number on request."""
 
@@ -217,5 +232,7 @@ AnyEvent = (
     | ListenerChanged
     | ListenerClosed
     | StorageMeasured
+    | CardMeasured
+    | CardWritten
     | AddressKnown
 )

@@ -37,6 +37,28 @@ WORDS: dict[str, Words] = {
         "Make a backup now and replace the card.",
         Severity.DANGER,
     ),
+    "card-errors": Words(
+        "The file system on the card has noted errors: {count} so far.",
+        "Make a backup now and restart, so that the card is checked. If errors come back, replace it.",
+        Severity.DANGER,
+    ),
+    "card-failing": Words(
+        "The disk says of itself that it is failing.",
+        "Make a backup now and replace the disk.",
+        Severity.DANGER,
+    ),
+    "card-worn": Words(
+        "The card is nearly worn out: it says that {used} percent of its life is used, or more.",
+        "Make a backup and move to a new card soon.",
+    ),
+    "card-spare": Words(
+        "The card has used up most of its spare blocks.",
+        "Make a backup and move to a new card soon.",
+    ),
+    "card-ending": Words(
+        "The card may be worn out within half a year: {per_day} a day are written to it.",
+        "Have a new card and a backup ready. If you know what the card endures, set `limits.card_endurance`.",
+    ),
     "content-damaged": Words(
         "Stored mail does not read back as it was written ({what}).",
         "Make a backup now, replace the card and run `merpati doctor`.",

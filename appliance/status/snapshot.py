@@ -11,10 +11,13 @@ from typing import Literal
 
 import msgspec
 
+from .card import Card
+from .card_words import PROBLEMS, troubles
 from .events import (
     AddressKnown,
     Attempted,
     Bounced,
+    CardMeasured,
     Event,
     Filed,
     ListenerChanged,
@@ -95,6 +98,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="t
     problems: tuple[Problem, ...] = ()
     listeners: tuple[Listener, ...] = ()
     storage: Storage | None = None
+    card: Card | None = None
     address: str | None = None
 
 
@@ -155,6 +159,8 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
             )
         case StorageMeasured():
             return _storage(snapshot, event)
+        case CardMeasured():
+            return _card(snapshot, event)
         case AddressKnown():
             return _with(snapshot, event.at, address=event.address)
         case _:
@@ -240,3 +246,11 @@ def _storage(snapshot: Snapshot, event: StorageMeasured) -> Snapshot:
         problems = _add(problems, found(id, event.at, free=in_words(event.free_octets)))
     storage = Storage(free_octets=event.free_octets, total_octets=event.total_octets)
     return _with(snapshot, event.at, storage=storage, problems=problems)
+
+
+def _card(snapshot: Snapshot, event: CardMeasured) -> Snapshot:
+    wrong = troubles(event.card)
+    problems = _drop(snapshot.problems, *(set(PROBLEMS) - wrong.keys()))
+    for id, named in wrong.items():
+        problems = _add(problems, found(id, event.at, key="", until=None, **named))
+    return _with(snapshot, event.at, card=event.card, problems=problems)

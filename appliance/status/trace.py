@@ -27,6 +27,7 @@ from typing import Any
 import msgspec
 
 from .bus import Bus
+from .card_reader import Meter
 from .events import Event, Refused
 from .lines import to_json
 from .story import TRACED, Step, Story, TracedEvent, story_of, tell
@@ -131,6 +132,7 @@ class TraceWriter:
 
     def __init__(self, path: Path, bus: Bus, *, write_after_s: float = WRITE_AFTER_S) -> None:
         self._file = TraceFile(path)
+        self._meter = Meter()
         self._bus = bus
         self._write_after_s = write_after_s
         self._waiting: list[TracedEvent] = []
@@ -168,7 +170,16 @@ class TraceWriter:
                 log.warning("%d events were not traced: more happened than the card could take", self._lost)
                 self._lost = 0
             if batch:
-                await asyncio.to_thread(self._file.write, batch)
+                await asyncio.to_thread(self._write, batch)
+
+    @property
+    def written_octets(self) -> int:
+        """Since the start, as the kernel counts: for the card's budget."""
+        return self._meter.octets
+
+    def _write(self, batch: list[TracedEvent]) -> None:
+        with self._meter.writing():
+            self._file.write(batch)
 
     def _hear(self, event: Event) -> None:
         if not isinstance(event, TRACED):
