@@ -21,22 +21,24 @@ from ..mail.reason import because
 from ..mail.reply import Reply
 from ..mime.encoded_words import decode as decode_words
 from ..mime.headers import header_end, header_values
-from ..route.destination import Local, Nowhere, Remote, belongs_to, resolve
+from ..route.destination import Local, Nowhere, Remote, belongs_to
 from ..status.events import Accepted
 from ..store.accounts import get_account
 from ..store.changes.delivery import DeliveryPlan, Dispatch, Filing, Forwarding, deliver_in
 from ..store.interface import Store
-from ..store.reader import Query
 from ..store.refusals import NoSuchAccount, StorageLow, StoreRefusal
 from ..store.spool import Spool, SpooledContent
-from ..store.transaction import T, Tx
+from ..store.transaction import Tx
 from . import trace_header
+from .destinations import Destinations
 from .trace_id import new_trace_id
 
 log = logging.getLogger("merpati.intake")
 
 HOPS_MOST = 50  # Received lines; RFC 5321 6.3 asks for at least 100 hops or good sense, Postfix takes 50
 UNPACKED_AT_ONCE_OCTETS = 64 * 1024
+PLENTY_OCTETS = 256 * 1024 * 1024  # of free room; no card takes so much in the time that it is not asked again
+ASK_ROOM_EVERY_S = 1.0
 HEADER_OCTETS = 256 * 1024  # how far we look for the end of the header
 
 Sign = Callable[[str, bytes, Content], Awaitable[bytes]]
@@ -58,6 +60,8 @@ class Intake:
         self.settings = settings  # replaced as a whole when the configuration changes
         self._store = store
         self._sign = sign
+        self._destinations = Destinations(store)
+        self._roomy_until = 0.0
 
     def open_spool(self) -> Spool:
         return self._store.open_spool()
@@ -71,16 +75,16 @@ class Intake:
         if self._store.failure is not None:
             return Reply(451, "3.0", because("storage-failed", what=self._store.failure))
         try:
-            self._store.need_room(size_octets or 0)
+            self._need_room(size_octets or 0)
         except StorageLow as low:
             return Reply(452, "3.1", low.reason)
         if peer.account_id is None:
             return None
         account_id = peer.account_id
         if reverse_path is None:  # anybody's; but the account may have been removed while its owner was signed in
-            if self._look_up(lambda c: get_account(c, account_id)) is None:
+            if self._store.read_now(lambda c: get_account(c, account_id)) is None:
                 return Reply(553, "7.1", because("no-such-account", address=peer.account))
-        elif not self._look_up(lambda c: belongs_to(c, self.settings.domains, reverse_path, account_id)):
+        elif not self._store.read_now(lambda c: belongs_to(c, self.settings.domains, reverse_path, account_id)):
             return Reply(553, "7.1", because("not-your-address", account=peer.account, address=reverse_path))
         return None
 
@@ -91,7 +95,7 @@ class Intake:
             if peer.account_id is None:
                 return Reply(550, "7.1", because("relay-denied", ip=peer.ip, address=address))
             return None if self.settings.sends else Reply(550, "7.1", because("outbound-off", address=address))
-        destinations = self._look_up(lambda c: resolve(c, self.settings.domains, address))
+        destinations = self._destinations.of(self.settings.domains, address)
         match destinations[0]:
             case Nowhere(reason) if reason.id == "alias-loop":
                 return Reply(550, "4.6", reason)
@@ -101,9 +105,15 @@ class Intake:
             return Reply(450, "7.1", because("outbound-off", address=address))
         return None
 
-    def _look_up(self, query: Query[T]) -> T:
-        """A few rows by their keys, which lie in memory: read here in less time than a reader's thread takes to be told."""
-        return self._store.read_now(query)
+    def _need_room(self, size_octets: int) -> None:
+        """Raises StorageLow. A card with plenty of room is not asked again for a while that is too short to fill it."""
+        if time.monotonic() < self._roomy_until and size_octets <= PLENTY_OCTETS // 2:
+            return
+        free, _, reserve = self._store.room()
+        if free - size_octets < reserve:
+            raise StorageLow
+        if free - reserve > PLENTY_OCTETS:
+            self._roomy_until = time.monotonic() + ASK_ROOM_EVERY_S
 
     async def accept(self, peer: Peer, envelope: Envelope, content: SpooledContent) -> Reply:
         """The reply to the end of DATA; the content is taken over and discarded, whatever comes of it. A recipient that
@@ -126,7 +136,7 @@ class Intake:
     async def _accept(self, peer: Peer, envelope: Envelope, content: SpooledContent) -> Reply:
         if content.size > self.settings.message_size:
             return self.too_large()
-        self._store.need_room(content.stored_octets)  # the peer may have said nothing of the size, or not the truth
+        self._need_room(content.stored_octets)  # the peer may have said nothing of the size, or not the truth
         # A small one is unpacked in less time than a thread takes to be told.
         at_once = content.size <= UNPACKED_AT_ONCE_OCTETS
         header = _header_of(content) if at_once else await asyncio.to_thread(_header_of, content)
@@ -170,11 +180,11 @@ class Intake:
         asking = [to for to in envelope.recipients if Notify.SUCCESS in to.notify]
         if envelope.reverse_path is None or not asking:
             return None
-        told = self._look_up(
-            lambda c: [
-                to for to in asking if any(isinstance(d, Local) for d in resolve(c, self.settings.domains, to.address))
-            ]
-        )
+        told = [
+            to
+            for to in asking
+            if any(isinstance(d, Local) for d in self._destinations.of(self.settings.domains, to.address))
+        ]
         if not told:
             return None
         fields = plan.content.structure.envelope
@@ -235,7 +245,7 @@ class Intake:
         received = trace_header.received(
             peer, hostname=self.settings.hostname, trace_id=trace_id, only_recipient=only, now=now
         )
-        filings, forwardings = await self._destinations(envelope)
+        filings, forwardings = self._route(envelope)
         dispatches: tuple[Dispatch, ...] = ()
         if forwardings:
             subject = content.structure.envelope.subject or b""
@@ -262,17 +272,15 @@ class Intake:
             dispatches=dispatches,
         )
 
-    async def _destinations(self, envelope: Envelope) -> tuple[tuple[Filing, ...], tuple[Forwarding, ...]]:
+    def _route(self, envelope: Envelope) -> tuple[tuple[Filing, ...], tuple[Forwarding, ...]]:
         """Each account and each outside address once, however many recipients lead there. Raises NoSuchAccount for a
         recipient that lives nowhere any more."""
         if not envelope.recipients:  # what is kept for nobody must not be answered 250
             raise ValueError("an envelope without a recipient")
-        resolved = self._look_up(
-            lambda c: [(to, resolve(c, self.settings.domains, to.address)) for to in envelope.recipients]
-        )
         filings: dict[int, Filing] = {}
         forwardings: dict[str, Forwarding] = {}
-        for to, destinations in resolved:
+        for to in envelope.recipients:
+            destinations = self._destinations.of(self.settings.domains, to.address)
             if isinstance(destinations[0], Nowhere):
                 raise NoSuchAccount(str(to.address))
             for destination in destinations:

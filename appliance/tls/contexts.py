@@ -1,25 +1,34 @@
-"""The TLS context of our listeners: one certificate for all of them, read anew when its files change."""
+"""The TLS context of our listeners: one certificate for all of them, read anew when its files have changed, a second later at most."""
 
 from __future__ import annotations
 
 import logging
 import ssl
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 log = logging.getLogger("merpati.tls")
+
+LOOK_EVERY_S = 1.0
 
 
 class ServerContext:
     """Call it for the context to use now. Raises OSError or ssl.SSLError when the files never could be used; while they
     are being replaced, or were replaced by something that is of no use, the last good ones stay."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    def __init__(self, certificate: Path, key: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._certificate = certificate
         self._key = key
         self._context: ssl.SSLContext | None = None
         self._seen: object = None
+        self._look_at = 0.0
 
     def __call__(self) -> ssl.SSLContext:
+        if self._context is not None and self._clock() < self._look_at:  # each EHLO asks
+            return self._context
+        self._look_at = self._clock() + LOOK_EVERY_S
         seen = _stamp(self._certificate), _stamp(self._key)
         if self._context is None or seen != self._seen:
             self._seen = seen

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from appliance.intake import accept as room
+from appliance.intake import destinations
 from appliance.intake.accept import HOPS_MOST, Intake, IntakeSettings
 from appliance.mail.address import Address
 from appliance.mail.content import Content
@@ -265,7 +266,7 @@ async def test_a_fault_of_our_own_is_temporary_and_tells_the_peer_nothing(
             case "a bug in the change":
                 bug.setattr(room, "deliver_in", lambda *_: (_ for _ in ()).throw(secret))
             case _:
-                bug.setattr(room, "resolve", lambda *_: (_ for _ in ()).throw(secret))
+                bug.setattr(destinations, "resolve", lambda *_: (_ for _ in ()).throw(secret))
         if where != "spooling again":
             content = spooled(intake, SUBMISSION)
         reply = await intake.accept(BOB, envelope("far@elsewhere.example", reverse_path="bob@example.org"), content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import socket
 import ssl
@@ -60,14 +61,26 @@ def _shown(path: Path) -> str:
 
 
 def test_the_same_context_serves_until_the_files_change(files: tuple[Path, Path]) -> None:
-    current = ServerContext(*files)
+    current = ServerContext(*files, clock=itertools.count(step=2).__next__)
     first = current()
     assert current() is first
     assert _fingerprint(_served(first)) == _shown(files[0])
 
 
+def test_the_files_are_not_looked_at_for_each_connection(files: tuple[Path, Path]) -> None:
+    now = 0.0
+    current = ServerContext(*files, clock=lambda: now)
+    first = current()
+    for path, octets in zip(files, make_certificate(HOST), strict=True):
+        path.write_bytes(octets)
+    now = 0.9
+    assert current() is first
+    now = 1.1
+    assert current() is not first
+
+
 def test_new_files_are_taken_up(files: tuple[Path, Path]) -> None:
-    current = ServerContext(*files)
+    current = ServerContext(*files, clock=itertools.count(step=2).__next__)
     before = _fingerprint(_served(current()))
     for path, pem in zip(files, make_certificate(HOST), strict=True):
         path.write_bytes(pem)
@@ -79,7 +92,7 @@ def test_new_files_are_taken_up(files: tuple[Path, Path]) -> None:
 
 def test_while_the_files_do_not_fit_each_other_the_last_good_ones_stay(files: tuple[Path, Path]) -> None:
     """Certificate first, key a moment later: in between a connection must not fail."""
-    current = ServerContext(*files)
+    current = ServerContext(*files, clock=itertools.count(step=2).__next__)
     good = current()
     certificate, key = make_certificate(HOST)
     files[0].write_bytes(certificate)
@@ -93,7 +106,7 @@ def test_while_the_files_do_not_fit_each_other_the_last_good_ones_stay(files: tu
 
 
 def test_files_that_went_away_do_not_take_the_server_with_them(files: tuple[Path, Path]) -> None:
-    current = ServerContext(*files)
+    current = ServerContext(*files, clock=itertools.count(step=2).__next__)
     good = current()
     files[0].unlink()
     assert current() is good
@@ -108,6 +121,6 @@ def test_files_that_never_were_good_are_told_at_once(tmp_path: Path, files: tupl
 
 def test_nothing_older_than_tls_1_2_is_spoken(files: tuple[Path, Path]) -> None:
     """RFC 8996."""
-    context = ServerContext(*files)()
+    context = ServerContext(*files, clock=itertools.count(step=2).__next__)()
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert _served(context, highest=ssl.TLSVersion.TLSv1_2)
