@@ -30,7 +30,7 @@ from .ledger import Desk, Figures, Ledger
 from .letters import letter, name_of
 from .server import Server, set_up_home
 
-LOAD_S = (0.3, 2.5)
+LOAD_S = (0.3, 3.0)
 STARTING_S = (0.0, 1.2)
 LINGER_S = 0.3
 
@@ -90,33 +90,23 @@ class Course:
         await asyncio.to_thread(self._server.start)
         await make_mailboxes(self._server)
         await self._compare()
-        await asyncio.to_thread(self._server.stop)
-        self._card.slow(True)
 
     async def cut_once(self) -> list[str]:
         """What was wrong afterwards."""
         self._round += 1
         mode: Literal["drop", "random"] = self._rng.choice(("drop", "random"))
-        if self._round % 5 == 4:
-            refusals = await self._cut_at_start(mode)
-        else:
-            refusals = await self._cut_under_load(mode)
+        self._card.slow(True)
+        cut = self._cut_at_start if self._round % 5 == 4 else self._cut_under_load
+        wrong = await cut(mode)
         self._card.slow(False)
         words = await asyncio.to_thread(self._card.replug)
-        try:
-            await asyncio.to_thread(self._server.start)
-            wrong = refusals + await self._compare()
-            await asyncio.to_thread(self._server.stop)
-            wrong += await asyncio.to_thread(self._check)
-        except BaseException:
-            self._server.kill()
-            raise
-        self._card.slow(True)
+        await asyncio.to_thread(self._server.start)
+        wrong += await self._compare()
+        wrong += await asyncio.to_thread(self._check)
         self.figures.cuts += 1
         return [f"cut {self._round} ({mode}): {each}" for each in wrong] + ([f"fsck: {words}"] if wrong else [])
 
     async def _cut_under_load(self, mode: Literal["drop", "random"]) -> list[str]:
-        await asyncio.to_thread(self._server.start)
         load = Load(self._server, self._ledger, self._desks, self._rng, self._round)
         lingers = self._rng.random() < 0.5
         seed = self._rng.randrange(2**31)
@@ -136,6 +126,11 @@ class Course:
         return [f"refused before the cut: {what}" for at, what in load.refusals if at < before]
 
     async def _cut_at_start(self, mode: Literal["drop", "random"]) -> list[str]:
+        """After an orderly end, or after one of the server alone: then its log is whole and to be read again."""
+        if self._rng.random() < 0.5:
+            await asyncio.to_thread(self._server.stop)
+        else:
+            self._server.kill()
         self._server.launch()
         await asyncio.sleep(self._rng.uniform(*STARTING_S))
         await asyncio.to_thread(self._card.cut, mode, self._rng.randrange(2**31))
@@ -160,14 +155,15 @@ class Course:
             store.close()
 
     def _check(self) -> list[str]:
-        """Of the server when it has stopped, and the doctor's word."""
         store = Store(self._server.home)
         try:
-            wrong = check(store)
+            return check(store)
         finally:
             store.close()
+
+    def _ask_doctor(self) -> list[str]:
         findings = json.loads(self._server.cli("doctor", "--json", good=(0, 1)))
-        return wrong + [f"doctor: {each}" for each in findings if each["topic"] == "store" and each["status"] != "good"]
+        return [f"doctor: {each}" for each in findings if each["topic"] == "store" and each["status"] != "good"]
 
     def abandon(self) -> None:
         """After a fault of the test's own too, nothing may go on using the card."""
@@ -176,7 +172,6 @@ class Course:
     async def end(self) -> list[str]:
         """All that was to go out goes out at last: no row of the queue was lost or forgot whom it is for."""
         self._there.willing = True
-        await asyncio.to_thread(self._server.start)
         try:
             self._server.cli("queue", "flush")
             await asyncio.to_thread(
@@ -186,13 +181,13 @@ class Course:
             )
         finally:
             self._there.willing = False
-            await asyncio.to_thread(self._server.stop)
-        damaged = [
-            name
+        wrong = await asyncio.to_thread(self._ask_doctor)
+        await asyncio.to_thread(self._server.stop)
+        return wrong + [
+            f"{name} arrived damaged elsewhere"
             for each in self._there.remote.messages
             if (name := name_of(each.content)) is not None and not each.content.endswith(letter(name))
         ]
-        return [f"{name} arrived damaged elsewhere" for name in damaged]
 
 
 async def run_card(
