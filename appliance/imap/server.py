@@ -21,7 +21,7 @@ from . import render
 from .answers import Done, HangUp, Refusal, refused_by_store
 from .commands.append import append_message
 from .commands.session import HANDSHAKE_S
-from .commands.table import DOES, may_tell_expunged
+from .commands.table import DOES, goes_by_numbers, may_tell_expunged
 from .grammar.command import Command
 from .grammar.mailboxes import Check
 from .grammar.session import Noop, StartTls
@@ -132,6 +132,8 @@ async def _run(session: Session, event: CommandReady | AppendReady) -> Done:
     try:
         if isinstance(event, AppendReady):
             return await append_message(session, event)
+        if goes_by_numbers(event.command):
+            await session.need_view()
         return await DOES[type(event.command)](session, event.command)
     except Refusal as refusal:
         return refusal.done

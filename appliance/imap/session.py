@@ -12,6 +12,7 @@ import contextlib
 import logging
 import sqlite3
 import ssl
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -22,7 +23,7 @@ from ..status.events import Event, MailboxChanged, MailboxListChanged
 from ..store import mailboxes, messages
 from ..store.changes.mailboxes import take_recent
 from ..store.interface import Store
-from ..store.refusals import StoreRefusal
+from ..store.refusals import NoSuchMailbox, StoreRefusal
 from ..store.transaction import Change, Tx
 from ..wire.connection import Connection
 from ..wire.listener import ConnectionLimits, is_loopback
@@ -32,7 +33,7 @@ from .capabilities import Situation, capabilities
 from .machine import Event as WireEvent
 from .machine import ImapMachine, State
 from .values import SequenceSet
-from .view import FlagRow, Journal, MailboxView, Note
+from .view import Exists, FlagRow, Journal, MailboxView, Note
 
 log = logging.getLogger("merpati.imap")
 
@@ -56,13 +57,35 @@ class ImapSettings:
     still_here_s: float = 4 * 60.0  # Dovecot: 2 minutes
 
 
+@dataclass(slots=True, frozen=True)
+class Unread:
+    """A mailbox as SELECT announced it, before any of its rows is read."""
+
+    messages: int
+    uidnext: int
+    first_recent_uid: int
+
+
 @dataclass(slots=True)
 class Selected:
+    """opened: the view, or of a large mailbox what is to be read when a command goes by its numbers: many a client only
+    looks whether something is new, and SELECT shall not take longer the more there is."""
+
     mailbox_id: int
     read_only: bool
-    view: MailboxView
+    opened: MailboxView | Unread
     journal: Journal
     doubtful: bool = False  # it may be no more
+
+    @property
+    def view(self) -> MailboxView:
+        """After `Session.need_view`."""
+        assert isinstance(self.opened, MailboxView)
+        return self.opened
+
+    @property
+    def has_untold(self) -> bool:
+        return isinstance(self.opened, MailboxView) and self.opened.has_untold
 
 
 @dataclass(slots=True, frozen=True)
@@ -195,22 +218,64 @@ class Session:
         selected = self.selected
         if selected is None:
             return
-        view, journal = selected.view, selected.journal
+        journal = selected.journal
         if not look and not journal.dirty and not selected.doubtful:
-            if may_expunge and view.has_untold:
-                self.send(render.changes(view.apply((), (), first_recent_uid=0, may_expunge=True)))
+            if may_expunge and selected.has_untold:
+                self.send(render.changes(selected.view.apply((), (), first_recent_uid=0, may_expunge=True)))
             return
         selected.doubtful = False
         news = await self.read(lambda connection: _news(connection, selected.mailbox_id, journal))
         if news is None:
             self.unselect()
             raise HangUp("The mailbox was deleted")
+        if news.modseq <= journal.modseq and not selected.has_untold:
+            return  # a large mailbox need not be read for this
+        await self.need_view()
         first_recent_uid = news.first_recent_uid
         if not selected.read_only and any(row[0] >= first_recent_uid for row in news.rows):
             first_recent_uid = await self.take_recent(selected.mailbox_id)
-        told = view.apply(news.rows, news.gone, first_recent_uid=first_recent_uid, may_expunge=may_expunge)
+        told = selected.view.apply(news.rows, news.gone, first_recent_uid=first_recent_uid, may_expunge=may_expunge)
         journal.caught_up(news.modseq)
         self.send(render.changes(told))
+
+    async def need_view(self) -> None:
+        """Reads the selected mailbox, where that is still to be done: as it stood at SELECT, with the flags of now, which
+        the client has not been told yet. Cost: linear in the mailbox, less than a microsecond for each message."""
+        selected = self.selected
+        if selected is None or isinstance(selected.opened, MailboxView):
+            return
+        unread, journal = selected.opened, selected.journal
+
+        def query(connection: sqlite3.Connection) -> MailboxView:
+            mailbox = mailboxes.get_mailbox(connection, selected.mailbox_id)
+            if mailbox is None:
+                raise NoSuchMailbox("")
+            outline = messages.outline(connection, selected.mailbox_id, below_uid=unread.uidnext, since=journal.modseq)
+            missing = journal.missing(mailbox.highest_modseq)
+            changed = () if missing is None else missing.touched
+            if changed is None:
+                changed = tuple(row[0] for row in messages.changed_since(connection, mailbox.id, journal.modseq)[0])
+            for uid in outline.gone:  # the client was told of it, and counts it until it hears that it is gone
+                place = bisect_left(outline.uids, uid)
+                outline.uids.insert(place, uid)
+                outline.flags.insert(place, 0)
+            return MailboxView.of_arrays(
+                outline.uids,
+                outline.flags,
+                outline.keywords,
+                modseq=mailbox.highest_modseq,
+                first_recent_uid=unread.first_recent_uid,
+                changed=changed,
+            )
+
+        view = await self.read(query)
+        selected.opened = view
+        if view.keyword_names:
+            self.send(render.flags_in_use(view.keyword_names))
+            self.send(render.permanent_flags(view.keyword_names, read_only=selected.read_only))
+        if len(view) != unread.messages:
+            log.error("a mailbox holds %d messages, and its row says %d", len(view), unread.messages)
+            self.send(render.changes([Exists(len(view))]))
 
     async def take_recent(self, mailbox_id: int) -> int:
         return await self.store.write(take_recent(mailbox_id), durable=False)

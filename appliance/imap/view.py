@@ -1,12 +1,13 @@
 """The mailbox as one client knows it, and what to tell it when the store knows more.
 
-`MailboxView` holds parallel arrays: place p is sequence number p + 1. `apply` takes what the store says now and returns
+`MailboxView` holds parallel arrays: place p is sequence number p + 1 (keywords and MODSEQs, which few messages have of
+their own, are kept by UID). `apply` takes what the store says now and returns
 the untagged responses that bring the client up to date, as values; nothing else changes the arrays, so that a client's
 sequence numbers and ours cannot drift apart. An expunged message stays in its place until `apply` may tell of it: never
 during FETCH, STORE and SEARCH by sequence number (RFC 3501 7.4.1).
 
 `Journal` says which of the mailbox's changes are in the view: each change has the next MODSEQ, so that a gap shows. Pure.
-Memory: some 21 octets a message. RFC 3501 2.3, 5.2 and 7.3-7.4.
+Memory: five octets a message. RFC 3501 2.3, 5.2 and 7.3-7.4.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 
 SEEN = 1
 RECENT = 32  # beside the flag bits of the store, which are below: \Recent is a session's and never stored
+
+FEW = 100  # expunged at once: so often an array is closed up; more are left out of new arrays
 
 FlagRow = tuple[int, int, str, int]  # UID, flags, keywords, MODSEQ
 
@@ -60,22 +63,48 @@ Untagged = Expunged | Exists | RecentCount | FlagsNow | KeywordsNow
 class MailboxView:
     def __init__(self, rows: Sequence[FlagRow], *, first_recent_uid: int) -> None:
         """rows: in the order of UIDs; UIDs from first_recent_uid on are \\Recent in this session."""
-        uids, flags, keywords, modseqs = zip(*rows, strict=True) if rows else ((), (), (), ())
-        self.uids = array("I", uids)
-        self.flags = array("B", flags)
-        self.keywords: list[str] = list(keywords)
-        self.modseqs = array("Q", modseqs)
-        for place in range(bisect_left(self.uids, first_recent_uid), len(self.uids)):
+        uids, flags, _, modseqs = zip(*rows, strict=True) if rows else ((), (), (), ())
+        keywords = {uid: words for uid, _, words, _ in rows if words}
+        self._fill(array("I", uids), array("B", flags), keywords, max(modseqs, default=0), first_recent_uid)
+
+    @classmethod
+    def of_arrays(
+        cls,
+        uids: array[int],
+        flags: array[int],
+        keywords: dict[int, str],
+        *,
+        modseq: int,
+        first_recent_uid: int,
+        changed: Iterable[int],
+    ) -> MailboxView:
+        """The same for a mailbox of any size, read some time after the client was told of it. The arrays become the
+        view's. modseq: the mailbox's when they were read; changed: UIDs whose flags changed in between, which `apply` is
+        still to tell."""
+        view = cls((), first_recent_uid=first_recent_uid)
+        view._fill(uids, flags, keywords, modseq, first_recent_uid)
+        view._changed.update(changed)
+        view._modseqs.update(dict.fromkeys(view._changed, 0))
+        return view
+
+    def _fill(
+        self, uids: array[int], flags: array[int], keywords: dict[int, str], modseq: int, first_recent_uid: int
+    ) -> None:
+        self.uids = uids
+        self.flags = flags
+        self._keywords = keywords
+        self._modseq = modseq  # of whatever has none of its own
+        self._modseqs: dict[int, int] = {}
+        first_recent = bisect_left(self.uids, first_recent_uid)
+        for place in range(first_recent, len(self.uids)):
             self.flags[place] |= RECENT
-        self._known_keywords = {word.lower(): word for words in set(self.keywords) for word in words.split()}
+        self.recent = len(self.uids) - first_recent
+        self._known_keywords = {word.lower(): word for words in set(keywords.values()) for word in words.split()}
+        self._changed: set[int] = set()
         self._gone: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.uids)
-
-    @property
-    def recent(self) -> int:
-        return sum(1 for flags in self.flags if flags & RECENT)
 
     @property
     def first_unseen(self) -> int | None:
@@ -85,6 +114,9 @@ class MailboxView:
     @property
     def keyword_names(self) -> tuple[str, ...]:
         return tuple(self._known_keywords[key] for key in sorted(self._known_keywords))
+
+    def keywords_at(self, place: int) -> str:
+        return self._keywords.get(self.uids[place], "")
 
     @property
     def has_untold(self) -> bool:
@@ -110,7 +142,7 @@ class MailboxView:
         """changed: rows as they are now, in the order of UIDs, new ones included; gone: UIDs that are no more.
 
         first_recent_uid: new UIDs from here on are \\Recent in this session. quiet: the client knows the flags already.
-        Cost: linear in the mailbox when something was expunged, else in what changed.
+        Cost: linear in what changed; in the mailbox when more than FEW were expunged.
         """
         told: list[Untagged] = []
         keywords_before = len(self._known_keywords)
@@ -122,15 +154,15 @@ class MailboxView:
                     self._append(uid, flags | (RECENT if uid >= first_recent_uid else 0), keywords, modseq)
                     appended = True
                 continue
-            if modseq < self.modseqs[place]:
+            if modseq < self._modseqs.get(uid, self._modseq):
                 continue  # older than what we know, from a reader that began before our own change
             flags |= self.flags[place] & RECENT
-            self.modseqs[place] = modseq
-            if flags != self.flags[place] or keywords != self.keywords[place]:
+            self._modseqs[uid] = modseq
+            if flags != self.flags[place] or keywords != self._keywords.get(uid, "") or uid in self._changed:
                 self.flags[place] = flags
-                self.keywords[place] = keywords
-                self._learn(keywords)
+                self._learn(uid, keywords)
                 if not quiet:
+                    self._changed.discard(uid)
                     told.append(FlagsNow(place + 1, uid, flags, keywords))
         if len(self._known_keywords) != keywords_before:
             told.insert(0, KeywordsNow(self.keyword_names))
@@ -146,27 +178,34 @@ class MailboxView:
     def _append(self, uid: int, flags: int, keywords: str, modseq: int) -> None:
         self.uids.append(uid)
         self.flags.append(flags)
-        self.keywords.append(keywords)
-        self.modseqs.append(modseq)
-        self._learn(keywords)
+        self.recent += 1 if flags & RECENT else 0
+        self._modseqs[uid] = modseq
+        self._learn(uid, keywords)
 
-    def _learn(self, keywords: str) -> None:
+    def _learn(self, uid: int, keywords: str) -> None:
+        if keywords:
+            self._keywords[uid] = keywords
+        else:
+            self._keywords.pop(uid, None)
         for word in keywords.split():
             self._known_keywords.setdefault(word.lower(), word)
 
     def _expunge(self) -> list[Untagged]:
         """From the highest number down, so that each one is also the number that it had before."""
-        gone = self._gone
-        told: list[Untagged] = [
-            Expunged(place + 1) for place in range(len(self.uids) - 1, -1, -1) if self.uids[place] in gone
-        ]
-        keep = [place for place, uid in enumerate(self.uids) if uid not in gone]
-        self.uids = array("I", [self.uids[place] for place in keep])
-        self.flags = array("B", [self.flags[place] for place in keep])
-        self.keywords = [self.keywords[place] for place in keep]
-        self.modseqs = array("Q", [self.modseqs[place] for place in keep])
-        self._gone = set()
-        return told
+        gone, self._gone = self._gone, set()
+        places = sorted((place for uid in gone if (place := self.place_of(uid)) is not None), reverse=True)
+        self.recent -= sum(1 for place in places if self.flags[place] & RECENT)
+        if len(places) <= FEW:
+            for place in places:
+                del self.uids[place], self.flags[place]
+        else:
+            keep = [place for place, uid in enumerate(self.uids) if uid not in gone]
+            self.uids = array("I", [self.uids[place] for place in keep])
+            self.flags = array("B", [self.flags[place] for place in keep])
+        for uid in gone:
+            self._keywords.pop(uid, None)
+            self._modseqs.pop(uid, None)
+        return [Expunged(place + 1) for place in places]
 
 
 @dataclass(slots=True, frozen=True)

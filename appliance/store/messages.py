@@ -6,6 +6,7 @@ A message, as its reader sees it, is `prefix + content`: header lines of ours, t
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,64 @@ def snapshot(connection: sqlite3.Connection, mailbox_id: int) -> list[FlagRow]:
     return connection.execute(
         "SELECT uid, flags, keywords, modseq FROM messages WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,)
     ).fetchall()
+
+
+def newest(connection: sqlite3.Connection, mailbox_id: int, count: int) -> list[FlagRow]:
+    """So many at most, in the order of UIDs."""
+    found = connection.execute(
+        "SELECT uid, flags, keywords, modseq FROM messages WHERE mailbox_id = ? ORDER BY uid DESC LIMIT ?",
+        (mailbox_id, count),
+    ).fetchall()
+    found.reverse()
+    return found
+
+
+def count_between(connection: sqlite3.Connection, mailbox_id: int, from_uid: int, below_uid: int) -> int:
+    """Cost: linear in what it counts, some 50 ns each."""
+    row = connection.execute(
+        "SELECT count(*) FROM messages WHERE mailbox_id = ? AND uid >= ? AND uid < ?", (mailbox_id, from_uid, below_uid)
+    )
+    return int(row.fetchone()[0])
+
+
+@dataclass(slots=True, frozen=True)
+class Outline:
+    """A whole mailbox in five octets a message. uids: in order; flags: one octet for each; keywords: UID → those that
+    have some; gone: UIDs expunged after the MODSEQ that was asked for."""
+
+    uids: array[int]
+    flags: array[int]
+    keywords: dict[int, str]
+    gone: list[int]
+
+
+_CHARACTER = 64  # flag bits are below it, so that each set of them is one printable character
+_FLAGS = bytes((octet - _CHARACTER) % 256 for octet in range(256))
+
+
+def outline(connection: sqlite3.Connection, mailbox_id: int, *, below_uid: int, since: int) -> Outline:
+    """Messages with lower UIDs than `below_uid`. What took longest, a Python object for each row, is left to SQLite."""
+    here = "FROM messages WHERE mailbox_id = ? AND uid < ?"
+    which = (mailbox_id, below_uid)
+    characters = connection.execute(
+        f"SELECT coalesce(group_concat(char({_CHARACTER} + flags), ''), '') FROM (SELECT flags {here} ORDER BY uid)",
+        which,
+    ).fetchone()[0]
+    lowest, highest = connection.execute(f"SELECT min(uid), max(uid) {here}", which).fetchone()
+    if lowest is None:
+        uids = array("I")
+    elif highest - lowest + 1 == len(characters):  # none between them is missing
+        uids = array("I", range(lowest, highest + 1))
+    else:
+        listed = connection.execute(
+            f"SELECT group_concat(uid) FROM (SELECT uid {here} ORDER BY uid)", which
+        ).fetchone()[0]
+        uids = array("I", map(int, listed.split(",")))
+    keywords = dict(connection.execute(f"SELECT uid, keywords {here} AND keywords <> ''", which).fetchall())
+    gone = connection.execute(
+        "SELECT uid FROM expunged WHERE mailbox_id = ? AND modseq > ? AND uid < ?", (mailbox_id, since, below_uid)
+    )
+    return Outline(uids, array("B", characters.encode("ascii").translate(_FLAGS)), keywords, sorted(u for (u,) in gone))
 
 
 def sizes(connection: sqlite3.Connection, mailbox_id: int) -> list[tuple[int, int]]:

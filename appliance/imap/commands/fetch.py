@@ -59,7 +59,9 @@ class Facts:
 
 _RENDER: dict[Item, Callable[[Facts], bytes]] = {
     Item.UID: lambda facts: b"UID %d" % facts.view.uids[facts.place],
-    Item.FLAGS: lambda facts: b"FLAGS " + render.flags(facts.view.flags[facts.place], facts.view.keywords[facts.place]),
+    Item.FLAGS: lambda facts: (
+        b"FLAGS " + render.flags(facts.view.flags[facts.place], facts.view.keywords_at(facts.place))
+    ),
     Item.INTERNALDATE: lambda facts: b"INTERNALDATE " + render.internal_date(facts.known_row.internal_date),
     Item.RFC822_SIZE: lambda facts: b"RFC822.SIZE %d" % facts.known_row.size_octets,
     Item.ENVELOPE: lambda facts: b"ENVELOPE " + render.envelope(facts.known_structure.envelope),

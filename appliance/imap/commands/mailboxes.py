@@ -31,15 +31,20 @@ from ..grammar.mailboxes import (
     Subscribe,
     Unselect,
 )
-from ..session import Selected, Session
-from ..view import Journal, MailboxView
+from ..session import Selected, Session, Unread
+from ..view import SEEN, Journal, MailboxView
 
+NEWEST = 1000  # messages; a mailbox of fewer is read whole at SELECT
 LONGEST_NAME_OCTETS = 1000  # in UTF-8; ext4 and Dovecot stop at 255 a level
 DEEPEST_NAME = 50  # levels
 
 
 async def select(session: Session, command: Select) -> Done:
-    """What was selected before is no longer, even if this fails (RFC 3501 6.3.1)."""
+    """What was selected before is no longer, even if this fails (RFC 3501 6.3.1).
+
+    Cost: that of reading NEWEST rows, however many there are. Of a larger mailbox, keywords that only older messages have
+    are told with the first command that goes by its numbers, and UNSEEN only where the newest say it.
+    """
     session.unselect()
     account_id = session.account.id
 
@@ -47,21 +52,38 @@ async def select(session: Session, command: Select) -> Done:
         mailbox = mailboxes.find_mailbox(connection, account_id, command.mailbox)
         if mailbox is None:
             raise NoSuchMailbox(command.mailbox)
-        return mailbox, messages.snapshot(connection, mailbox.id)
+        return mailbox, messages.newest(connection, mailbox.id, NEWEST)
 
-    mailbox, rows = await session.read(query)
+    mailbox, newest = await session.read(query)
     first_recent_uid = mailbox.first_recent_uid
     if not command.read_only and first_recent_uid < mailbox.uidnext:
         first_recent_uid = await session.take_recent(mailbox.id)
-    view = MailboxView(rows, first_recent_uid=first_recent_uid)
+    view = MailboxView(newest, first_recent_uid=first_recent_uid)
+    opened: MailboxView | Unread = view
+    count, recent, unseen = len(view), view.recent, view.first_unseen
+    if count == NEWEST:  # there may be more, which are not read for this
+        opened = Unread(mailbox.messages, mailbox.uidnext, first_recent_uid)
+        count = mailbox.messages
+        if first_recent_uid <= 1:
+            recent = count
+        elif first_recent_uid < view.uids[0]:
+            recent = await session.read(
+                lambda c: messages.count_between(c, mailbox.id, first_recent_uid, mailbox.uidnext)
+            )
+        if mailbox.unseen == count:
+            unseen = 1
+        elif unseen is not None:
+            # Only where all the unseen ones are among the newest is the first of these the first.
+            all_here = sum(1 for row in newest if not row[1] & SEEN) == mailbox.unseen
+            unseen = count - NEWEST + unseen if all_here else None
     session.send(render.flags_in_use(view.keyword_names))
     session.send(render.permanent_flags(view.keyword_names, read_only=command.read_only))
-    session.send(b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(view), view.recent))
-    if (unseen := view.first_unseen) is not None:
+    session.send(b"* %d EXISTS\r\n* %d RECENT\r\n" % (count, recent))
+    if unseen is not None:
         session.send(render.untagged("OK", "The first unseen message", f"UNSEEN {unseen}"))
     session.send(render.untagged("OK", "UIDs are valid", f"UIDVALIDITY {mailbox.uidvalidity}"))
     session.send(render.untagged("OK", "The next UID", f"UIDNEXT {mailbox.uidnext}"))
-    session.selected = Selected(mailbox.id, command.read_only, view, Journal(mailbox.highest_modseq))
+    session.selected = Selected(mailbox.id, command.read_only, opened, Journal(mailbox.highest_modseq))
     session.machine.selected()
     if command.read_only:
         return Done("Selected for reading only", "READ-ONLY")
@@ -132,7 +154,7 @@ async def status(session: Session, command: Status) -> Done:
             raise NoSuchMailbox(command.mailbox)
         recent = 0
         if StatusItem.RECENT in items and mailbox.first_recent_uid < mailbox.uidnext:
-            recent = len(messages.flags_of(connection, mailbox.id, range(mailbox.first_recent_uid, mailbox.uidnext)))
+            recent = messages.count_between(connection, mailbox.id, mailbox.first_recent_uid, mailbox.uidnext)
         return mailbox, recent
 
     mailbox, recent = await session.read(query)

@@ -38,7 +38,7 @@ async def store(session: Session, command: StoreFlags) -> Done:
         some = places[start : start + STORE_AT_ONCE]
         expected = (
             {
-                view.uids[place]: _combined(view.flags[place], view.keywords[place], command, flags, keywords)
+                view.uids[place]: _combined(view.flags[place], view.keywords_at(place), command, flags, keywords)
                 for place in some
             }
             if command.silent

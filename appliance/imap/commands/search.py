@@ -52,8 +52,9 @@ def judged_by_view(view: MailboxView, matches: Matcher) -> tuple[list[int], list
     found: list[int] = []
     undecided: list[int] = []
     candidate = Candidate(0, 0, 0, "")
-    for place, (uid, flags, keywords) in enumerate(zip(view.uids, view.flags, view.keywords, strict=True)):
-        candidate.number, candidate.uid, candidate.flags, candidate.keywords = place + 1, uid, flags, keywords
+    for place, (uid, flags) in enumerate(zip(view.uids, view.flags, strict=True)):
+        candidate.number, candidate.uid, candidate.flags = place + 1, uid, flags
+        candidate.keywords = view.keywords_at(place)
         answer = matches(candidate)
         if answer:
             found.append(place)
@@ -67,7 +68,7 @@ def _judged_by_store(
 ) -> list[int]:
     view, mailbox_id = selected.view, selected.mailbox_id
     candidates = {
-        view.uids[place]: Candidate(place + 1, view.uids[place], view.flags[place], view.keywords[place])
+        view.uids[place]: Candidate(place + 1, view.uids[place], view.flags[place], view.keywords_at(place))
         for place in places
     }
     found: list[int] = []

@@ -47,6 +47,11 @@ DOES: dict[type, Callable[[Session, Any], Awaitable[Done]]] = {
 }
 
 
+def goes_by_numbers(command: Command) -> bool:
+    """It needs to know which message has which sequence number: all that name messages do, for their answers have them."""
+    return isinstance(command, (Fetch, Search, g.StoreFlags, g.Copy, g.Move, g.Expunge))
+
+
 def may_tell_expunged(command: Command) -> bool:
     """RFC 3501 7.4.1: not in answer to FETCH, STORE or SEARCH, whose sequence numbers would shift under the client."""
     return not (isinstance(command, (Fetch, Search, g.StoreFlags)) and not command.by_uid)
