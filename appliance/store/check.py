@@ -110,13 +110,7 @@ def check(store: Store, *, contents: bool = True) -> list[str]:
     findings: list[str] = []
 
     def look(connection: sqlite3.Connection) -> list[int]:
-        findings.extend(
-            f"the database is damaged: {line}"
-            for (line,) in connection.execute("PRAGMA integrity_check").fetchall()
-            if line != "ok"
-        )
-        for sentence, sql in _RULES:
-            findings.extend(sentence.format(row[0]) for row in connection.execute(sql))
+        findings.extend(wrong_in(connection))
         return [row[0] for row in connection.execute("SELECT id FROM blobs WHERE refs > 0 ORDER BY id")]
 
     try:
@@ -125,6 +119,15 @@ def check(store: Store, *, contents: bool = True) -> list[str]:
         return [*findings, f"the database is damaged: {fault}"]
     if contents:
         findings += [f"content {blob_id} is damaged" for blob_id in blob_ids if not _intact(store, blob_id)]
+    return findings
+
+
+def wrong_in(connection: sqlite3.Connection) -> list[str]:
+    """What the rows say, without the contents. Raises sqlite3.DatabaseError."""
+    lines = [line for (line,) in connection.execute("PRAGMA integrity_check").fetchall()]
+    findings = [f"the database is damaged: {line}" for line in lines if line != "ok"]
+    for sentence, sql in _RULES:
+        findings += [sentence.format(row[0]) for row in connection.execute(sql)]
     return findings
 
 

@@ -19,8 +19,8 @@ def steps() -> list[tuple[int, str]]:
     return sorted((int(f.name.split("_")[0]), f.read_text()) for f in files)
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Several processes may come at once: one does it, the others find it done.
+def migrate(connection: sqlite3.Connection, *, upto: int | None = None) -> None:
+    """Several processes may come at once: one does it, the others find it done. upto: the last step to do; None: all.
 
     Durability: durable, if the connection is set so. Raises SchemaTooNew."""
     todo = steps()
@@ -30,7 +30,7 @@ def migrate(connection: sqlite3.Connection) -> None:
             f"the mail store has layout {have}, this version knows layouts up to {todo[-1][0]}: install a newer Merpati"
         )
     for number, sql in todo:
-        if number > have:
+        if number > have and (upto is None or number <= upto):
             _step(connection, number, sql)
 
 

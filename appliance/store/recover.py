@@ -1,0 +1,100 @@
+"""A new store.db with everything that can still be had out of a damaged one. Nothing that was there is written over.
+
+`sqlite_pages.py` and `sqlite_file.py` read pages, `salvage.py` makes rows of them, `mend.py` a consistent store of those,
+`set_aside.py` puts it in place. A power cut before the last of these leaves the store as it was, one in it is made good
+when the store is next opened; beginning again does no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from .check import wrong_in
+from .database import FILE_NAME
+from .losses import Report
+from .mend import Mender
+from .migrate import SchemaTooNew, steps
+from .salvage import make_new, salvage
+from .segments import sync_folder
+from .set_aside import NEW, alone_with, exchange
+from .sqlite_file import DatabaseFile
+
+SPARE_OCTETS = 32 * 1024 * 1024  # beyond the size of what is there: what is recovered besides, and a log to go on with
+
+
+class NoRoom(Exception):
+    """need_octets are needed beside the damaged store, free_octets are there."""
+
+    def __init__(self, need_octets: int, free_octets: int) -> None:
+        super().__init__(f"{need_octets} octets are needed, {free_octets} are free")
+        self.need_octets = need_octets
+        self.free_octets = free_octets
+
+
+def log_is_hurt(home: Path) -> bool:
+    """Whether SQLite would leave a part of the log out, and at its next opportunity forget it. Raises StoreInUse, OSError."""
+    with alone_with(home) as fd, contextlib.closing(DatabaseFile(fd, home / f"{FILE_NAME}-wal")) as file:
+        return file.log_is_hurt
+
+
+def recover(home: Path, *, scratch: Path, recovered_to: str | None = None) -> Report:
+    """recovered_to: key of the account that gets mail whose owner is not known; None: it is exported to `home/recovered`.
+
+    Raises StoreInUse, NoRoom, SchemaTooNew, OSError, sqlite3.Error; then the store is as it was.
+    Durability: durable. Cost: reads all of the store; as much room as store.db and its log take, while the old ones stay.
+    """
+    with alone_with(home) as fd, contextlib.closing(DatabaseFile(fd, home / f"{FILE_NAME}-wal")) as file:
+        _need_room(home, file.size_octets)
+        layout = file.layout()
+        newest = steps()[-1][0]
+        if layout is not None and newest < layout < newest + 100 and file.roots() is not None:
+            raise SchemaTooNew(f"the mail store has layout {layout}, this version knows layouts up to {newest}")
+        path = home / NEW
+        path.unlink(missing_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            report = _make(path, file, layout, home, scratch, recovered_to)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        when = time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime())
+        report.set_aside = exchange(home, when)
+    return report
+
+
+def _make(
+    path: Path, file: DatabaseFile, layout: int | None, home: Path, scratch: Path, recovered_to: str | None
+) -> Report:
+    connection = make_new(path, layout)
+    try:
+        noticed = salvage(file, connection)
+        mender = Mender(
+            connection,
+            noticed,
+            segments=home / "blobs",
+            scratch=scratch,
+            export=home / "recovered",
+            recovered_to=recovered_to,
+        )
+        report = mender.run()
+        connection.execute("COMMIT")
+        report.notes += wrong_in(connection)  # a fault of ours, and better said than hidden
+    finally:
+        connection.close()
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    sync_folder(home)
+    return report
+
+
+def _need_room(home: Path, size_octets: int) -> None:
+    card = os.statvfs(home)
+    free = card.f_bavail * card.f_frsize
+    if free < size_octets + SPARE_OCTETS:
+        raise NoRoom(size_octets + SPARE_OCTETS, free)
