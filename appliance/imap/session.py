@@ -23,7 +23,7 @@ from ..status.events import Event, MailboxChanged, MailboxListChanged
 from ..store import mailboxes, messages
 from ..store.changes.mailboxes import take_recent
 from ..store.interface import Store
-from ..store.refusals import NoSuchMailbox, StoreRefusal
+from ..store.refusals import NoSuchMailbox, StorageFailed, StorageLow, StoreRefusal
 from ..store.transaction import Change, Tx
 from ..wire.connection import Connection
 from ..wire.listener import ConnectionLimits, is_loopback
@@ -278,7 +278,15 @@ class Session:
             self.send(render.changes([Exists(len(view))]))
 
     async def take_recent(self, mailbox_id: int) -> int:
-        return await self.store.write(take_recent(mailbox_id), durable=False)
+        """From a card that takes nothing more, mail can still be read; it is recent for the next session too then, which
+        RFC 3501 2.3.2 allows."""
+        try:
+            return await self.store.write(take_recent(mailbox_id), durable=False)
+        except (StorageLow, StorageFailed):
+            mailbox = await self.read(lambda connection: mailboxes.get_mailbox(connection, mailbox_id))
+            if mailbox is None:
+                raise NoSuchMailbox("") from None
+            return mailbox.first_recent_uid
 
     # octets out
 
