@@ -29,6 +29,7 @@ from .sockets import inherited
 
 THREADS = 8  # one for each event stream of an open dashboard, and some for pages
 BODY_MOST_OCTETS = 1024 * 1024
+UNSENT_OCTETS = 1024 * 1024  # of an answer, for a browser that is slow; waitress keeps as much again that is sent already
 SECRET_OCTETS = 32
 AGAIN_AFTER_S = 2.0
 ENDS = (signal.SIGTERM, signal.SIGINT)
@@ -63,6 +64,7 @@ def main(places: Places) -> None:
             sockets=[listener],
             threads=THREADS,
             max_request_body_size=BODY_MOST_OCTETS,
+            outbuf_high_watermark=UNSENT_OCTETS,
             ident=None,
             # Nothing believes those headers, but the wizard must see that somebody came by way of a proxy.
             clear_untrusted_proxy_headers=False,
