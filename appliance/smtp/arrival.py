@@ -19,9 +19,8 @@ from .replies import LINE_ENDS_BROKEN, NUL_IN_MESSAGE, our_fault, too_large
 
 log = logging.getLogger("merpati.smtp")
 
-PIECE_OCTETS = 128 * 1024
-# Below this, compressing takes less time than handing the piece to a thread.
-INLINE_OCTETS = 16 * 1024
+PIECE_OCTETS = 128 * 1024  # handed to the spool at once, on a thread
+INLINE_OCTETS = 32 * 1024  # a message up to here is packed in about the time that a thread takes to be told
 
 
 class Arrival(Generic[Finished]):
@@ -38,6 +37,8 @@ class Arrival(Generic[Finished]):
         self._limit_octets = limit_octets
         self.arrived_octets = 0
         self.refusal = refusal
+        self._waiting: list[bytes] = []
+        self._waiting_octets = 0
 
     @property
     def too_much(self) -> bool:
@@ -52,13 +53,12 @@ class Arrival(Generic[Finished]):
                 self.discard()
         if self.refusal is not None or self.spool is None:
             return
+        self._waiting.append(content)
+        self._waiting_octets += len(content)
+        if self._waiting_octets < PIECE_OCTETS:
+            return
         try:
-            for start in range(0, len(content), PIECE_OCTETS):
-                piece = content[start : start + PIECE_OCTETS]
-                if len(piece) <= INLINE_OCTETS:
-                    self.spool.write(piece)
-                else:
-                    await asyncio.to_thread(self.spool.write, piece)
+            await asyncio.to_thread(self._spool_waiting, self.spool)
         except Exception as error:
             log.exception("the spool failed")
             self.discard()
@@ -70,15 +70,26 @@ class Arrival(Generic[Finished]):
         assert self.spool is not None
         try:
             if self.arrived_octets <= INLINE_OCTETS:
-                return self.spool.finish()
-            return await asyncio.to_thread(self.spool.finish)
+                return self._finish(self.spool)
+            return await asyncio.to_thread(self._finish, self.spool)
         except Exception as error:
             log.exception("the spool failed")
             self.discard()
             return our_fault(repr(error))
 
+    def _finish(self, spool: Spool[Finished]) -> Finished:
+        self._spool_waiting(spool)
+        return spool.finish()
+
+    def _spool_waiting(self, spool: Spool[Finished]) -> None:
+        waiting, self._waiting, self._waiting_octets = self._waiting, [], 0
+        octets = waiting[0] if len(waiting) == 1 else b"".join(waiting)
+        for start in range(0, len(octets), PIECE_OCTETS):
+            spool.write(octets[start : start + PIECE_OCTETS])
+
     def discard(self) -> None:
         """To be called in the end, whatever has happened."""
+        self._waiting.clear()
         if self.spool is not None:
             self.spool.discard()
 

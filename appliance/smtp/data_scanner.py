@@ -54,7 +54,9 @@ class DataScanner:
         if self.done:
             raise ValueError("the content has ended already")
         data = self._held + data
-        end = data.find(_END)
+        # An attachment in base64 has no dot at all, and to look for one octet takes a fortieth of looking for three.
+        dots = b"." in data
+        end = data.find(_END) if dots else -1
         if end >= 0:
             self.done = True
             self.rest = data[end + len(_END) :]
@@ -66,7 +68,8 @@ class DataScanner:
             self._held = data[len(data) - keep :]
         self.fault |= faults_in(content)
         # A CR LF is always whole in `content`, and so is the dot after it: `_held_back` sees to that.
-        content = content.replace(b"\r\n.", b"\r\n")
+        if dots:
+            content = content.replace(b"\r\n.", b"\r\n")
         virtual = min(self._virtual_octets, len(content))
         self._virtual_octets -= virtual
         return content[virtual:]
