@@ -161,7 +161,7 @@ class Growing:
 
     async def _as_a_client(self, server: Server, line: Line) -> None:
         port = self._place.ports.imap
-        mail = int(json.loads((self._place.run / "ready.json").read_text())["pids"]["mail"])
+        mail = next(pid for pid in server.pids if Path(f"/proc/{pid}/cmdline").read_bytes().endswith(b"\0mail\0"))
         line.pss_before_mib = _kib(mail, "smaps_rollup", "Pss") / 1024
         client = await Imap.sign_in(port, USER)
         line.select_cold_ms = await _took_ms(client, "SELECT INBOX")

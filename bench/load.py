@@ -8,6 +8,7 @@ Unexpected: a bench of refusals would mean nothing.
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ async def send(port: int, mails: Sequence[Mail], at_once: int) -> Sent:
     async def work() -> None:
         for mail in left:
             dialled = time.monotonic()
-            await _send_one(port, mail)
+            await send_one(port, mail)
             sent.waits_s.append(time.monotonic() - dialled)
             sent.octets += len(mail.octets)
 
@@ -71,7 +72,8 @@ async def send(port: int, mails: Sequence[Mail], at_once: int) -> Sent:
     return sent
 
 
-async def _send_one(port: int, mail: Mail) -> None:
+async def send_one(port: int, mail: Mail, *, user: str | None = None) -> None:
+    """user: who signs in first, at the port for submission."""
     reader, writer = await asyncio.open_connection(HOST, port)
 
     async def expect(*codes: bytes) -> None:
@@ -85,6 +87,9 @@ async def _send_one(port: int, mail: Mail) -> None:
     await expect(b"220")
     writer.write(b"EHLO mail.far.example\r\n")
     await expect(b"250")
+    if user is not None:
+        writer.write(b"AUTH PLAIN " + base64.b64encode(f"\0{user}\0{PASSWORD}".encode()) + b"\r\n")
+        await expect(b"235")
     writer.write(f"MAIL FROM:<{mail.reverse_path}>\r\nRCPT TO:<{mail.recipient}>\r\nDATA\r\n".encode())
     await expect(b"250", b"250", b"354")
     writer.write(mail.octets)
@@ -203,7 +208,7 @@ async def until_exists(smtp_port: int, imap_port: int, user: str, mails: Sequenc
     for mail in mails:
         begun = time.monotonic()
         told = asyncio.create_task(client.exists())
-        await _send_one(smtp_port, mail)
+        await send_one(smtp_port, mail)
         await told
         waits_s.append(time.monotonic() - begun)
     client.close()
