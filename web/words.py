@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from zoneinfo import ZoneInfo
 
 from flask import Flask, g, request
-from flask_babel import Babel, format_datetime, get_locale, gettext
+from flask_babel import Babel, format_date, format_datetime, get_locale, gettext
 from markupsafe import Markup, escape
 
 from appliance.mail.reason import WORDINGS, Reason, fill
@@ -35,6 +35,7 @@ def set_up_words(app: Flask) -> None:
     app.add_template_filter(short_time)
     app.add_template_filter(iso_time)
     app.add_template_filter(octets)
+    app.add_template_filter(short_day)
     app.jinja_env.globals.update(LANGUAGES=LANGUAGES, language=language)
 
 
@@ -124,6 +125,11 @@ def short_time(at: float | None) -> str:
 
 def iso_time(at: float | None) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds") if at else ""
+
+
+def short_day(day: str) -> str:
+    """`2026-11-24` as people say it."""
+    return str(format_date(date.fromisoformat(day), "d MMM"))
 
 
 def octets(size: int) -> str:

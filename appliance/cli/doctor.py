@@ -13,7 +13,7 @@ from ..doctor.finding import Finding, Status
 from ..services.places import Places
 from ..store.migrate import SchemaTooNew
 from .root import places, say
-from .running import has_store, open_store
+from .running import card_now, has_store, open_store
 
 _MARKS = {Status.GOOD: "good     ", Status.NOTE: "note     ", Status.NEEDS_YOU: "needs you", Status.BROKEN: "BROKEN   "}
 
@@ -30,6 +30,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         findings.append(certificate.check(where.home, config))
     findings += _kept(where, expected=config is not None)
     findings.append(card.check(where.home))
+    findings += card.judge_wear(card_now(where))
     if as_json:
         click.echo(msgspec.json.encode(findings).decode())
     else:

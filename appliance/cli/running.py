@@ -12,8 +12,13 @@ import msgspec
 
 from ..config import Config, ConfigFault, load
 from ..services.places import Places
+from ..status.card import Card
+from ..status.card_reader import CardReader
+from ..status.card_tell import WriteTeller
+from ..status.card_watch import glance
 from ..status.client import StatusClient
 from ..status.events import AccountsChanged, Event, MailboxChanged, MailboxListChanged, QueueChanged, QueueVerb
+from ..status.snapshot import Snapshot
 from ..store.database import FILE_NAME
 from ..store.interface import Store
 from ..store.refusals import StoreRefusal
@@ -40,6 +45,8 @@ def open_store(places: Places, *, make: bool = False) -> Iterator[Store]:
             client = StatusClient(places.status_socket)
             for event in events:
                 client.ask({"verb": "event", "event": msgspec.to_builtins(event)})
+            if events:  # something was changed
+                WriteTeller(client, "command").tell()
     except StoreRefusal as refusal:
         fail(refusal.reason.for_owner)
 
@@ -68,6 +75,19 @@ def take_up(places: Places) -> bool:
     if not answer["ok"]:
         fail(f"it is written down, but the running server does not take it up: {answer['error']}")
     return True
+
+
+def card_now(places: Places, snapshot: Snapshot | None = None) -> Card:
+    """What the running server counted, else what can be told without one. Args: snapshot: if one was asked for already."""
+    snapshot = snapshot or StatusClient(places.status_socket).snapshot()
+    if snapshot is not None and snapshot.card is not None:
+        return snapshot.card
+    try:
+        config = load(places.config)
+    except ConfigFault:
+        config = Config()
+    endurance_tb, timezone = config.limits.card_endurance, config.locale.timezone
+    return glance(places.card, CardReader(places.home), endurance_tb=endurance_tb, timezone=timezone)
 
 
 def ask(places: Places, verb: dict[str, Any]) -> dict[str, Any] | None:

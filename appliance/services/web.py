@@ -18,6 +18,7 @@ import waitress.server
 from web import WebDeps, create_app
 
 from ..config import ConfigFault, ListenConfig, load
+from ..status.card_tell import WriteTeller
 from ..status.client import StatusClient
 from ..status.events import ListenerChanged
 from ..store.interface import Store
@@ -71,6 +72,8 @@ def main(places: Places) -> None:
             channel_request_lookahead=1,  # so that a stream hears that its browser has left
         )
         threading.Thread(target=server.run, name="waitress", daemon=True).start()
+        teller = WriteTeller(StatusClient(places.status_socket), "web")
+        threading.Thread(target=teller.keep_telling, args=(threading.Event(),), name="writes", daemon=True).start()
         shown = f"[{host}]" if ":" in host else host
         print(f"Merpati's page: http://{shown}:{port}/", flush=True)
         if not config.is_set_up:

@@ -163,7 +163,9 @@ def count(budget: Budget, sample: Sample) -> Budget:
     """The budget with one sample more."""
     now, before = sample.counters, budget.last
     if before is None or sample.disk != budget.disk:
-        return msgspec.structs.replace(budget, last=now, disk=sample.disk, since=sample.day, total_octets=0)
+        begun = Day(day=sample.day, written_octets=_begun(now.written_octets), flushes=_begun(now.flushes))
+        days = _added(budget.days, begun)
+        return msgspec.structs.replace(budget, days=days, last=now, disk=sample.disk, since=sample.day, total_octets=0)
     # There is no other mark of a new start that a confined process may read. Where it deceives (a first sample later in
     # the new run than the last one was in the old), less is counted than was written, and not more.
     restarted = now.uptime_s < before.uptime_s or (now.written_octets or 0) < (before.written_octets or 0)
@@ -229,6 +231,10 @@ def lasts(disk: Disk, octets_per_day: int | None, total_octets: int, endurance_t
         endurance_octets=endurance,
         stated=endurance_tb is not None,
     )
+
+
+def _begun(counter: int | None) -> int | None:
+    return None if counter is None else 0
 
 
 def _since(before: int | None, now: int | None, restarted: bool) -> int | None:

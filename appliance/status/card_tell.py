@@ -36,7 +36,6 @@ class WriteTeller:
             self._told = octets
 
     def keep_telling(self, ended: threading.Event, every_s: float = TELL_EVERY_S) -> None:
-        """Until it has ended."""
+        """Until it has ended, which a daemon thread may leave to its process."""
         while not ended.wait(every_s):
             self.tell()
-        self.tell()

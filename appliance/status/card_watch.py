@@ -47,14 +47,15 @@ class CardWatch:
         timezone: str = "UTC",
         clock: Callable[[], float] = time.time,
         look_every_s: float = LOOK_EVERY_S,
+        meter: Meter | None = None,
     ) -> None:
         """Args: path: of the file for the days; logs, index: octets that these rooms' writers have metered so far.
-        `endurance_tb` and `timezone` may be set anew at any time."""
+        `endurance_tb` and `timezone` may be set anew at any time. meter: of what the file itself costs."""
         self.endurance_tb, self.timezone = endurance_tb, timezone
         self._path, self._bus, self._reader, self._clock = path, bus, reader, clock
         self._logs, self._index, self._look_every_s = logs, index, look_every_s
         self._budget = Budget()
-        self._own = Meter()
+        self._own = meter or Meter()
         self._others = 0
         self._carried_s: float | None = None  # uptime at which the days were written down or taken up
         self._carried_ours = 0
@@ -149,9 +150,10 @@ def today(at: float, timezone: str) -> str:
 
 def glance(path: Path, reader: CardReader, *, endurance_tb: int | None, timezone: str) -> Card:
     """The same without a mail process: from what it wrote down and the counters of now. Keeps nothing. Blocking."""
-    counters = msgspec.structs.replace(reader.counters(), ours=0)
-    sample = Sample(day=today(time.time(), timezone), disk=reader.found.id, counters=counters)
-    budget = count(resumed(kept(path)), sample)
+    budget = resumed(kept(path))
+    if budget.last is not None:
+        counters = msgspec.structs.replace(reader.counters(), ours=0)
+        budget = count(budget, Sample(day=today(time.time(), timezone), disk=reader.found.id, counters=counters))
     return seen(budget, reader.found.disk, reader.found.hidden, reader.health(), endurance_tb=endurance_tb)
 
 

@@ -20,16 +20,16 @@ def told(run: Run, status: int = 0) -> dict[str, tuple[str, str]]:
 
 def test_of_a_sound_home(run: Run) -> None:
     findings = told(run)
-    assert list(findings) == ["configuration", "certificate", "store", "queue", "card"]
+    assert list(findings) == ["configuration", "certificate", "store", "queue", "card", "card-wear"]
     assert [findings[topic][0] for topic in ("configuration", "store", "queue")] == ["good"] * 3
     lines = run("doctor").stdout.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert lines[0] == "good       The configuration is valid."
 
 
 def test_of_a_home_that_is_not_there(bare: Run, tmp_path: Path) -> None:
     findings = told(bare)
-    assert list(findings) == ["configuration", "card"]
+    assert list(findings) == ["configuration", "card", "card-wear"]
     assert findings["configuration"][0] == "needs-you"
     assert not (tmp_path / "bare").exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import smtplib
 import socket
 import ssl
@@ -201,12 +202,31 @@ def test_what_nothing_is_known_of(live: Live, what: str) -> None:
 def test_the_state_at_a_glance(live: Live) -> None:
     eventually(lambda: live.json("status")["leds"]["queue"] == "off")
     told = live.json("status")
-    assert told.keys() == {"leds", "queue", "problems", "phase"}
+    assert told.keys() == {"leds", "queue", "problems", "phase", "card"}
     assert told["leds"] == {"power": "steady", "queue": "off", "mail": told["leds"]["mail"], "alert": "off"}
     assert told["leds"]["mail"] in ("off", "flash")
     assert told["queue"] == {"waiting": 0, "deferred": 0}
     assert told["problems"] == []
     assert live.run("status").stdout.startswith("The server is running.\nLights: power steady, queue off, mail ")
+
+
+def test_what_the_card_takes_is_told_and_by_whom(live: Live) -> None:
+    """Of whatever disk the tests run on; `tests/status/` has one of each kind."""
+    card = live.json("status")["card"]
+    assert card.keys() == {
+        "disk", "hidden", "days", "per_day", "counted_s", "since", "total_octets", "life", "health", "lasts",
+    }  # fmt: skip
+    assert (card["disk"] is None) is not (card["hidden"] is None)
+    (day,) = card["days"]
+    assert day.keys() == {
+        "day", "seconds", "written_octets", "flushes", "mail_octets", "index_octets", "logs_octets", "rest_octets",
+    }  # fmt: skip
+    assert card["life"] is None  # it is too early to say
+    assert card["lasts"].endswith(".")
+    (line,) = (line for line in live.run("status").stdout.splitlines() if line.startswith("Card: "))
+    assert re.search(r"written today \(\d+ MB mail, 0 MB search index, \d+ MB logs", line)
+    assert line.endswith(card["lasts"])
+    assert card["lasts"] in live.run("doctor").stdout
 
 
 def test_a_problem_says_what_and_what_to_do(live: Live) -> None:
@@ -283,5 +303,6 @@ def test_without_a_server_what_waits_is_counted(tmp_path: Path, homes: Homes) ->
         "queue": {"waiting": 2, "deferred": 1},
         "problems": [{"what": "The mail server is not running.", "do": "Start it with `merpati run`."}],
         "phase": "off",
+        "card": told["card"],
     }
     assert run_in(home)("status").stdout.splitlines()[0] == "The server is not running."

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import time
 
+import msgspec
 import pytest
 
 from appliance.config import ConfigFault, edit, load
-from appliance.status.events import Accepted, Attempted, Outcome, Severity
-from appliance.status.snapshot import Delivery, Listener, Problem, Queue, Snapshot, Storage
+from appliance.status.card import Card, Day, Disk, Health, Hidden, Kind, Life
+from appliance.status.card_words import HIDDEN
+from appliance.status.events import Accepted, Attempted, CardMeasured, Outcome, Severity
+from appliance.status.snapshot import Delivery, Listener, Problem, Queue, Snapshot, Storage, fold
 from appliance.status.trace import TraceFile
 from appliance.store.changes.queue import PutOff, settle
 from appliance.store.queue_rows import State, all_recipients
@@ -57,6 +60,88 @@ def test_the_overview_says_it_in_one_sentence_and_shows_the_rest(world: World) -
     assert 'data-rhythm="slow"' in page and "A destination is not answering" in page
     assert "<script>alert" not in page and "<img src=x" not in page
     assert page.count("&lt;script&gt;") >= 3
+
+
+MB = 1_000_000
+CARD = Card(
+    disk=Disk(name="mmcblk0", kind=Kind.SD, size_octets=32_000 * MB),
+    days=(
+        Day(
+            day="2026-08-24",
+            seconds=40_000,
+            written_octets=21 * MB,
+            flushes=310,
+            mail_octets=12 * MB,
+            logs_octets=2 * MB,
+        ),
+        Day(day="2026-08-23", seconds=86_400, written_octets=None, flushes=None, mail_octets=3_400_000),
+    ),
+    per_day=Day(day="", written_octets=45 * MB, flushes=640),
+    life=Life(years_least=10, years_most=20, endurance_octets=9_600_000 * MB, stated=False),
+)
+CARD_ROWS = {
+    "en": [
+        ["24 Aug", "12.0 MB", "0 B", "2.0 MB", "7.0 MB", "21.0 MB", "310"],
+        ["23 Aug", "3.4 MB", "0 B", "0 B", "–", "–", "–"],
+    ],
+    "id": [
+        ["24 Agu", "12.0 MB", "0 B", "2.0 MB", "7.0 MB", "21.0 MB", "310"],
+        ["23 Agu", "3.4 MB", "0 B", "0 B", "–", "–", "–"],
+    ],
+}
+CARD_WORDS = {
+    "en": (
+        "written to the card today",
+        "At this rate the card lasts for at least 10 years, and perhaps for more than 20.",
+        "The rest of the system",
+    ),
+    "id": (
+        "ditulis ke kartu hari ini",
+        "Dengan laju ini kartu bertahan paling sedikit 10 tahun, dan mungkin lebih dari 20.",
+        "Sistem selebihnya",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", CARD_ROWS)
+def test_the_overview_says_what_the_card_takes_and_how_long_it_lasts(world: World, language: str) -> None:
+    world.mail.runs(card=CARD)
+    tab = world.administrator()
+    tab.client.set_cookie("language", language)
+    page = tab.get("/admin/").text
+    assert re.search(r"<b>21.0 MB</b>.*<b>45.0 MB</b>.*<b>640</b>", page, re.DOTALL)
+    for words in CARD_WORDS[language]:
+        assert words in page
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr>(<td>.*?)</tr>", page)]
+    assert rows == CARD_ROWS[language]
+    news = tab.get("/admin/news").json
+    assert "45.0 MB" in news["parts"]["panel"]
+
+
+WORN = {
+    "en": "The card is nearly worn out: it says that 90 percent of its life is used, or more.",
+    "id": "Kartu hampir aus: ia mengatakan bahwa 90 persen umurnya sudah terpakai, atau lebih.",
+}
+
+
+@pytest.mark.parametrize("language", WORN)
+def test_a_card_that_nears_its_end_is_a_problem_on_the_page(world: World, language: str) -> None:
+    worn = msgspec.structs.replace(CARD, life=None, health=Health(life_used_percent=(90, 100)))
+    assert world.mail.state is not None
+    world.mail.state = fold(world.mail.state, CardMeasured(at=time.time(), card=worn))
+    tab = world.administrator()
+    tab.client.set_cookie("language", language)
+    page = tab.get("/admin/").text
+    assert WORN[language] in page
+    assert re.search(r'id="light-alert" data-rhythm="slow"', page)
+
+
+@pytest.mark.parametrize("hidden", Hidden)
+def test_where_nothing_can_be_told_of_the_card_the_page_says_why(world: World, hidden: Hidden) -> None:
+    world.mail.runs(card=Card(hidden=hidden, days=(Day(day="2026-08-24", mail_octets=MB),)))
+    page = world.administrator().get("/admin/").text
+    assert HIDDEN[hidden] in page
+    assert re.findall(r"<td>(.*?)</td>", page) == ["24 Aug", "1.0 MB", "0 B", "0 B", "–", "–", "–"]
 
 
 def test_silence_is_shown_as_a_fault(world: World) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from appliance.config import Config, ListenConfig, OutboundConfig, SmarthostConfig
 from appliance.leds.signals import SILENT_AFTER_S, Signal
+from appliance.status.card import Card, Day, Disk, Health, Hidden, Kind, Life
 from appliance.status.events import Phase, Severity
 from appliance.status.snapshot import Listener, Problem, Queue, Snapshot
 from appliance.store.queue_rows import QueuedMessage, QueuedRecipient, State
@@ -182,3 +183,34 @@ def test_ports_are_those_that_are_open() -> None:
 def test_danger_stands_first_and_then_what_is_new() -> None:
     old, new, danger = problem(since=1), problem(since=2), problem(Severity.DANGER, since=0)
     assert panels.worst_first([old, danger, new]) == [danger, new, old]
+
+
+SD = Disk(name="mmcblk0", kind=Kind.SD, size_octets=32_000_000_000)
+LONG = Life(years_least=10, years_most=20, endurance_octets=9_600_000_000_000, stated=False)
+SHORT = Life(years_least=0, years_most=2, endurance_octets=9_600_000_000_000, stated=False)
+A_DAY = Day(day="", written_octets=57_000_000)
+
+
+@pytest.mark.parametrize(
+    ("card", "tone", "words"),
+    [
+        (Card(disk=SD, per_day=A_DAY, life=LONG), Tone.GOOD, "for at least %(least)s years"),
+        (Card(disk=SD, health=Health(life_used_percent=(0, 10))), Tone.GOOD, "%(used)s percent of its life"),
+        (Card(disk=SD), Tone.BUSY, "after a day of counting"),
+        (Card(hidden=Hidden.LOOP), Tone.BUSY, "cannot be told"),
+        (Card(disk=SD, per_day=A_DAY, life=SHORT, counted_s=1e6), Tone.NEEDS, "within half a year"),
+        (Card(disk=SD, health=Health(life_used_percent=(90, 100))), Tone.NEEDS, "%(used)s percent of its life"),
+        (Card(disk=SD, per_day=A_DAY, life=LONG, health=Health(errors=1)), Tone.DANGER, "for at least"),
+    ],
+)
+def test_how_long_the_card_lasts_is_said_in_one_sentence(card: Card, tone: Tone, words: str) -> None:
+    panel = panels.card_panel(card)
+    assert panel.lasts.tone is tone and words in panel.lasts.sentence
+    assert panel.lasts.sentence % panel.lasts.named
+    assert panel.today is None
+
+
+def test_the_cards_newest_day_is_today() -> None:
+    days = (Day(day="2026-11-24", mail_octets=7), Day(day="2026-11-23", mail_octets=5))
+    panel = panels.card_panel(Card(disk=SD, days=days))
+    assert panel.today == days[0] and panel.days == days

@@ -12,7 +12,10 @@ from enum import StrEnum
 
 from appliance.config import Config
 from appliance.leds.signals import SILENT_AFTER_S
+from appliance.status.card import Card, Day
+from appliance.status.card_words import lifetime, troubles
 from appliance.status.events import Phase, Severity
+from appliance.status.problems import WORDS as PROBLEM_WORDS
 from appliance.status.snapshot import Problem, Snapshot
 from appliance.store.queue_rows import QueuedMessage, QueuedRecipient, State
 
@@ -209,6 +212,30 @@ def why_waiting(recipient: QueuedRecipient, config: Config) -> Said:
         )
     return Said(
         Tone.NEEDS, N_("The mail server of %(server)s could not be reached. It is tried again by itself."), "", named
+    )
+
+
+@dataclass(slots=True, frozen=True)
+class CardPanel:
+    """What the card takes. days: newest first, today's is the first; numbers are None where they cannot be told."""
+
+    lasts: Said
+    today: Day | None
+    per_day: Day | None
+    days: tuple[Day, ...]
+
+
+def card_panel(card: Card) -> CardPanel:
+    sentence, named = lifetime(card)
+    wrong = {PROBLEM_WORDS[id].severity for id in troubles(card)}
+    tone = Tone.GOOD if card.life or card.health.life_used_percent else Tone.BUSY
+    if wrong:
+        tone = Tone.DANGER if Severity.DANGER in wrong else Tone.NEEDS
+    return CardPanel(
+        lasts=Said(tone, sentence, named=named),
+        today=card.days[0] if card.days else None,
+        per_day=card.per_day,
+        days=card.days,
     )
 
 

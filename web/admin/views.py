@@ -122,6 +122,7 @@ def _panel_values(snapshot: Snapshot | None) -> dict[str, Any]:
         "queue": snapshot.queue if snapshot else None,
         "deliveries": snapshot.deliveries[:DELIVERIES_SHOWN] if snapshot else (),
         "storage": snapshot.storage if snapshot else None,
+        "card": panels.card_panel(snapshot.card) if snapshot and snapshot.card else None,
     }
 
 
