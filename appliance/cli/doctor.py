@@ -30,7 +30,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         findings.append(certificate.check(where.home, config))
     findings += _kept(where, expected=config is not None)
     findings.append(card.check(where.home))
-    findings += card.judge_wear(card_now(where))
+    findings += card.judge_wear(card_now(where, ask_smart=True))
     if as_json:
         click.echo(msgspec.json.encode(findings).decode())
     else:

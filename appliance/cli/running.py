@@ -77,9 +77,22 @@ def take_up(places: Places) -> bool:
     return True
 
 
-def card_now(places: Places, snapshot: Snapshot | None = None) -> Card:
-    """What the running server counted, else what can be told without one. Args: snapshot: if one was asked for already."""
-    snapshot = snapshot or StatusClient(places.status_socket).snapshot()
+def card_now(places: Places, snapshot: Snapshot | None = None, *, ask_smart: bool = False) -> Card:
+    """What the running server counted, else what can be told without one.
+
+    Args: snapshot: if one was asked for already; ask_smart: the server may not ask a disk itself, but root may.
+    """
+    card = _card_counted(places, snapshot or StatusClient(places.status_socket).snapshot())
+    if ask_smart:
+        told = CardReader(places.home).health(ask_smart=True)
+        if told.life_used_percent is not None or told.failing:
+            return msgspec.structs.replace(
+                card, health=told, life=card.life if told.life_used_percent is None else None
+            )
+    return card
+
+
+def _card_counted(places: Places, snapshot: Snapshot | None) -> Card:
     if snapshot is not None and snapshot.card is not None:
         return snapshot.card
     try:

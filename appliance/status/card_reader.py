@@ -8,7 +8,9 @@ What the kernel counts: `/sys/block/DISK/stat` field 7 is sectors of 512 octets 
 without a volatile cache, which most SD cards are, is sent none and shows none (`queue/write_cache` says so), and then
 flushes are None. `/proc/…/io` counts a page when it becomes dirty, so 1 octet changed is 4096, and writing twice within
 half a minute may count once, just as it may reach the disk once; files on tmpfs count nothing. An eMMC's registers are
-what they were when the machine started: the kernel reads them once.
+what they were when the machine started: the kernel reads them once. Failed writes are counted for no card; the count of
+SCSI disks (`ioerr_cnt`) was tried and dropped, since each command that a stick does not know is one. A failed write of
+our own is noticed by the store, at once.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -61,6 +62,7 @@ class CardWatch:
         self._carried_ours = 0
         self._smart_at_s: float | None = None
         self._smart = Health()
+        self._turn = threading.Lock()
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
 
@@ -101,7 +103,11 @@ class CardWatch:
             self._others += max(0, event.octets)
 
     def _look(self, *, ending: bool = False) -> Card:
-        """Blocking."""
+        """Blocking. One at a time: a look that was given up by its task goes on in its thread."""
+        with self._turn:
+            return self._looked(ending)
+
+    def _looked(self, ending: bool) -> Card:
         counters = self._counters()
         before = self._budget.last
         self._budget = count(

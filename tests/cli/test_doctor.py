@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from appliance.cli import running
 from appliance.config import edit
 from appliance.store.database import FILE_NAME, connect_writer
+from tests.support.fake_sys import FakeSys
 
 from .conftest import Run, run_in
 
@@ -73,6 +77,25 @@ def test_of_a_certificate_that_is_gone(run: Run, home: Path) -> None:
         "broken",
         "The certificate cannot be used (it is not there), so nobody can sign in safely.",
     )
+
+
+def test_of_a_disk_that_says_it_fails(run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """smartctl is asked here, where root may be the one who runs the command."""
+    fake = FakeSys(tmp_path / "fake")
+    fake.disk("nvme0n1", "259:0", bus="pci0")
+    smartctl = tmp_path / "smartctl"
+    smartctl.write_text(
+        '#!/bin/sh\necho \'{"smart_status": {"passed": false}, "endurance_used": {"current_percent": 95}}\''
+    )
+    smartctl.chmod(0o700)
+    monkeypatch.setattr(running, "CardReader", lambda home: fake.reader(home, "259:0", str(smartctl)))
+    findings = [each for each in json.loads(run("doctor", "--json", status=1).stdout) if each["topic"] == "card-wear"]
+    assert [(each["status"], each["what"]) for each in findings] == [
+        ("broken", "The disk says of itself that it is failing."),
+        ("needs-you", "The card is nearly worn out: it says that 95 percent of its life is used, or more."),
+    ]
+    card = json.loads(run("status", "--json").stdout)["card"]
+    assert (card["disk"]["kind"], card["health"]["failing"]) == ("ssd", False)  # a glance does not take seconds
 
 
 def test_it_changes_nothing(run: Run, home: Path) -> None:

@@ -183,6 +183,15 @@ async def test_ready_names_every_port_and_each_greets(process: Process) -> None:
     assert {listener.name for listener in snapshot.listeners} == ALL
 
 
+async def test_what_the_card_takes_is_told_from_the_start(process: Process) -> None:
+    snapshot = await process.when(lambda snapshot: True)
+    assert snapshot.card is not None
+    assert (snapshot.card.disk is None) is not (snapshot.card.hidden is None)
+    assert len(snapshot.card.days) == 1
+    await process.config(limits__card_endurance=117, locale__timezone="Asia/Jakarta")
+    assert (process.service._card.endurance_tb, process.service._card.timezone) == (117, "Asia/Jakarta")
+
+
 async def test_before_the_set_up_no_port_is_open_and_after_it_all_are(tmp_path: Path, told: Told) -> None:
     home = tmp_path / "home"
     edit(home / "merpati.yaml", FREE_PORTS)
