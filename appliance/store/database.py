@@ -7,7 +7,9 @@ import sqlite3
 from pathlib import Path
 
 FILE_NAME = "store.db"
-WAL_OCTETS = 5 * 1024 * 1024  # a little more than what is in it when it is checkpointed
+PAGE_OCTETS = 4096
+CHECKPOINT_PAGES = 2000  # in the WAL when they are moved into the database (measured: docs/decisions/0006)
+WAL_OCTETS = (CHECKPOINT_PAGES + 1000) * 4120  # with what is committed while they are moved
 BUSY_WAIT_S = 20  # for another process's transaction; the longest is the copying of one large message
 
 
@@ -18,9 +20,9 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         "PRAGMA page_size = 4096;"
         "PRAGMA journal_mode = WAL;"
         "PRAGMA synchronous = FULL;"
-        # The WAL stays as long as it became (a growing one doubles the flushes). A commit that finds 4 MB in it
-        # checkpoints, without waiting for readers; the next one then begins the WAL anew.
-        "PRAGMA wal_autocheckpoint = 1000;"
+        # The WAL stays as long as it became (a growing one doubles the flushes). The writer has it checkpointed
+        # (checkpoints.py); SQLite's own checkpoint, for which a commit waits, is for connections that nobody looks after.
+        f"PRAGMA wal_autocheckpoint = {4 * CHECKPOINT_PAGES};"
         "PRAGMA journal_size_limit = -1;"
         "PRAGMA foreign_keys = OFF;"
         "PRAGMA temp_store = MEMORY;"
@@ -31,6 +33,13 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Raises sqlite3.Error."""
     return _connect(path, "PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048;")
+
+
+def connect_checkpointer(path: Path) -> sqlite3.Connection:
+    """Raises sqlite3.Error."""
+    connection = _connect(path, "PRAGMA synchronous = FULL; PRAGMA cache_size = 0;")
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # before that it does not know of the WAL
+    return connection
 
 
 def _connect(path: Path, settings: str) -> sqlite3.Connection:
@@ -47,7 +56,7 @@ def lengthen_wal(wal: Path) -> None:
     """Gives a new WAL its full length at once, in zeros, which SQLite takes for its end. As long as the file grows, each
     commit costs a second flush, for ext4's note of its size.
 
-    To be called inside a write transaction, so that nobody appends meanwhile. Cost: 5 MiB written, one flush.
+    To be called inside a write transaction, so that nobody appends meanwhile. Cost: WAL_OCTETS written, one flush.
     """
     fd = os.open(wal, os.O_WRONLY | os.O_CLOEXEC)
     try:

@@ -23,6 +23,7 @@ from .migrate import migrate
 from .reader import Query, Readers
 from .refusals import Damaged, NoSuchMessage, StorageFailed, StorageLow
 from .segments import Segments, sync_folder
+from .set_aside import finish_exchange
 from .spool import Spool, SpooledContent, spool_bytes
 from .transaction import Change, T
 from .writer import Writer
@@ -52,9 +53,7 @@ class Store:
 
         A caller that is cancelled gives up the answer, not the change.
         """
-        made = asyncio.wrap_future(self._writer.submit(change, durable=durable))
-        made.add_done_callback(_heard)
-        return await asyncio.shield(made)
+        return await self._writer.submit_async(change, durable=durable)
 
     def write_now(self, change: Change[T], *, durable: bool = True) -> T:
         return self._writer.submit(change, durable=durable).result()
@@ -120,17 +119,12 @@ class Store:
         self._readers.close()
 
 
-def _heard(made: asyncio.Future[T]) -> None:
-    """A refusal is no news when its caller has given up waiting for it."""
-    if not made.cancelled():
-        made.exception()
-
-
 def _create(path: Path) -> None:
     """Also when several processes come at once: the lock keeps them from making the new file a WAL database together."""
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
+        finish_exchange(path.parent)
         new = not path.exists() or path.stat().st_size == 0
         if new:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))

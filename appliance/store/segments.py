@@ -1,70 +1,154 @@
 """Segment files: where contents too large for the database are appended. `blobs/NNNNNNNN.seg`, 64 MiB each.
 
 A content is written and synced before the commit that refers to it, so it costs its size once, not twice as in a WAL.
-What a crash leaves behind the recorded end of a segment is written over by the next content. All of it runs on the
-writer's thread, inside its transaction (which also keeps a second process out). A content that is no longer referred to
-has its blocks given back by punching a hole, after a grace in which a reader may finish.
+A segment is appended to by whoever holds its file's lock (flock), one process and one thread at a time, and contents of
+one segment are committed in the order in which they lie there. So `used_octets` is all that must be recorded: what lies
+behind it belongs to nobody and is written over by the next holder; what a content leaves out before it (another's that
+was refused) is put into `freed` by the same commit. No crash leaves a place that nobody knows of.
+
+A content that is no longer referred to has its blocks given back by punching a hole, after a grace in which a reader may
+finish.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
+import fcntl
 import os
 import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from .card_calls import punch_hole
 from .refusals import StorageFailed
 from .spool import SpooledContent
 
 SEGMENT_OCTETS = 64 * 1024 * 1024
 COPY_OCTETS = 1024 * 1024
-_KEEP_SIZE, _PUNCH_HOLE = 1, 2
+_TRY_FIRST = 8  # segments with room; each process appends to two at the most
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+class SegmentFile:
+    """A segment that nobody else appends to until we let go of it. Its users are contents whose commit has yet to come:
+    before that nobody else knows where the free part begins."""
+
+    def __init__(self, segment_id: int, fd: int) -> None:
+        self.id = segment_id
+        self.fd = fd
+        self._users = 0
+        self._retired = False
+        self._lock = threading.Lock()
+
+    def use(self) -> None:
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        with self._lock:
+            self._users -= 1
+            self._close_if_done()
+
+    def retire(self) -> None:
+        """Another one is appended to from now on; this one is let go of when its last user has done so."""
+        with self._lock:
+            self._retired = True
+            self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._retired and self._users == 0 and self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+@dataclass(slots=True, frozen=True)
+class Place:
+    """Where a content lies or is about to."""
+
+    file: SegmentFile
+    position: int
+    stored_octets: int
 
 
 class Segments:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._dirty: dict[int, int] = {}  # segment id → open file, to be synced before the commit
+        self._tail: SegmentFile | None = None  # what `append` appends to
+        self._touched: set[SegmentFile] = set()  # by the running transaction
 
     def path(self, segment_id: int) -> Path:
         return self.folder / f"{segment_id:08d}.seg"
 
-    def append(self, connection: sqlite3.Connection, content: SpooledContent) -> tuple[int, int]:
-        """(segment id, position). Raises OSError. Durability: not yet; `sync` must come before the commit."""
+    def append(self, connection: sqlite3.Connection, content: SpooledContent) -> Place:
+        """On the writer's thread, in its transaction. Raises OSError, StorageFailed. Durability: not yet; `sync` must
+        come before the commit, `settle` after it."""
         need = content.stored_octets
-        row = connection.execute("SELECT id, used_octets FROM segments ORDER BY id DESC LIMIT 1").fetchone()
-        if row is None or row[1] + need > max(SEGMENT_OCTETS, need):
-            segment_id, position = self._new_segment(connection, row[0] + 1 if row else 1, need), 0
-        else:
-            segment_id, position = row
-        fd = self._open(segment_id)
-        at = 0
-        while at < need:
-            piece = content.read(at, min(COPY_OCTETS, need - at))
-            if not piece:
-                raise StorageFailed("the spooled message ended early")
-            at += _write_all(fd, piece, position + at)
+        used = 0 if self._tail is None else self._used(connection, self._tail.id) or 0
+        if self._tail is None or (used and used + need > SEGMENT_OCTETS):
+            self.close()
+            self._tail, used = self.take(connection, need)
+        if self._tail not in self._touched:
+            self._touched.add(self._tail)
+            self._tail.use()
+        place = Place(self._tail, used, need)
+        for at, piece in pieces_of(content):
+            write_all(self._tail.fd, piece, used + at)
+        return place
+
+    def record(self, connection: sqlite3.Connection, place: Place) -> None:
+        """In the transaction that refers to the content: it is there, and what nobody took before it is given back."""
+        used = self._used(connection, place.file.id)
+        if used is None:
+            connection.execute("INSERT INTO segments (id, used_octets, live_octets) VALUES (?, 0, 0)", (place.file.id,))
+            used = 0
+        if place.position < used:  # never: or it would lie where another one lies
+            raise StorageFailed(f"segment {place.file.id} was appended to by somebody else")
+        if place.position > used:
+            connection.execute(
+                "INSERT INTO freed (segment_id, position, stored_octets) VALUES (?, ?, ?)",
+                (place.file.id, used, place.position - used),
+            )
         connection.execute(
             "UPDATE segments SET used_octets = ?, live_octets = live_octets + ? WHERE id = ?",
-            (position + need, need, segment_id),
+            (place.position + place.stored_octets, place.stored_octets, place.file.id),
         )
-        return segment_id, position
 
     def sync(self) -> None:
-        """Raises OSError: then nothing written since the last sync may be relied on."""
-        for fd in self._dirty.values():
-            os.fdatasync(fd)
-        self.forget()
+        """What was appended in this transaction. Raises OSError: then none of it may be relied on."""
+        for file in self._touched:
+            os.fdatasync(file.fd)
 
-    def forget(self) -> None:
-        for fd in self._dirty.values():
-            os.close(fd)
-        self._dirty.clear()
+    def settle(self) -> None:
+        """The transaction is over, one way or the other."""
+        for file in self._touched:
+            file.release()
+        self._touched.clear()
+
+    def close(self) -> None:
+        if self._tail is not None:
+            self._tail.retire()
+            self._tail = None
+
+    def take(self, connection: sqlite3.Connection, need: int) -> tuple[SegmentFile, int]:
+        """A segment with room that nobody else appends to, else a new one; and where its free part begins.
+
+        Raises OSError, sqlite3.Error. Durability: file and name of a new one are on the card.
+        """
+        with self._choosing():
+            for (segment_id,) in connection.execute(
+                "SELECT id FROM segments WHERE used_octets + ? <= ? ORDER BY id DESC LIMIT ?",
+                (need, SEGMENT_OCTETS, _TRY_FIRST),
+            ).fetchall():
+                fd = _held(self.path(segment_id))
+                if fd is None:
+                    continue
+                used = self._used(connection, segment_id)  # again, now that nobody else changes it
+                if used is not None and used + need <= SEGMENT_OCTETS:
+                    return SegmentFile(segment_id, fd), used
+                os.close(fd)
+            return self._new_segment(connection, need), 0
 
     def give_back(self, connection: sqlite3.Connection, upto: int) -> int:
         """Gives blocks back that no content lies in: the rows of `freed` up to `upto`, whose commits are on the card and
@@ -76,63 +160,131 @@ class Segments:
         for row_id, segment_id, position, stored_octets in rows:
             if row_id <= upto:
                 self._punch(segment_id, position, stored_octets)
-        empty = [
-            segment_id
-            for (segment_id,) in connection.execute(
-                "SELECT id FROM segments WHERE live_octets = 0 AND id < (SELECT max(id) FROM segments)"
-                " AND id NOT IN (SELECT segment_id FROM freed WHERE id > ?)",
-                (upto,),
-            )
-        ]
-        if empty or (rows and rows[0][0] <= upto):
-            connection.execute("BEGIN IMMEDIATE")
+        if (rows and rows[0][0] <= upto) or self._empty(connection, upto) or self._left(connection):
+            self._clear(connection, upto)
+        return rows[-1][0] if rows else upto
+
+    def _clear(self, connection: sqlite3.Connection, upto: int) -> None:
+        """The rows that are done with; then files in which no content lies and that nobody appends to."""
+        connection.execute("BEGIN IMMEDIATE")
+        with self._choosing(), contextlib.ExitStack() as held:
             try:
                 connection.execute("DELETE FROM freed WHERE id <= ?", (upto,))
-                connection.executemany("DELETE FROM segments WHERE id = ?", [(segment_id,) for segment_id in empty])
+                gone = [each for each in self._empty(connection, upto) if self._hold(each, held)]
+                connection.executemany("DELETE FROM segments WHERE id = ?", [(each,) for each in gone])
+                gone += [
+                    each
+                    for each in self._left(connection)
+                    if each not in gone and self._hold(each, held) and not self._referred_to(connection, each)
+                ]
                 connection.execute("COMMIT")
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
-        for segment_id in empty:
-            self.path(segment_id).unlink(missing_ok=True)
-        return rows[-1][0] if rows else upto
+            for segment_id in gone:
+                self.path(segment_id).unlink(missing_ok=True)
+
+    @staticmethod
+    def _empty(connection: sqlite3.Connection, upto: int) -> list[int]:
+        """The segment with the highest id stays, so that no id is given twice."""
+        found = connection.execute(
+            "SELECT id FROM segments WHERE live_octets = 0 AND id < (SELECT max(id) FROM segments)"
+            " AND id NOT IN (SELECT segment_id FROM freed WHERE id > ?)",
+            (upto,),
+        )
+        return [segment_id for (segment_id,) in found]
+
+    def _left(self, connection: sqlite3.Connection) -> list[int]:
+        """Files whose row is gone: a crash came between the two."""
+        known = {segment_id for (segment_id,) in connection.execute("SELECT id FROM segments")}
+        return [each for each in self._files() if each not in known and each < max(known, default=0)]
+
+    def _hold(self, segment_id: int, held: contextlib.ExitStack) -> bool:
+        """False when somebody appends to it."""
+        path = self.path(segment_id)
+        fd = _held(path)
+        if fd is not None:
+            held.callback(os.close, fd)
+        return fd is not None or not path.exists()
 
     def _punch(self, segment_id: int, position: int, stored_octets: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             fd = os.open(self.path(segment_id), os.O_WRONLY | os.O_CLOEXEC)
-            try:  # a file system that cannot punch holes keeps the blocks until the segment is empty
-                _libc.fallocate(fd, _KEEP_SIZE | _PUNCH_HOLE, position, stored_octets)
+            try:
+                punch_hole(fd, position, stored_octets)
             finally:
                 os.close(fd)
 
-    def _new_segment(self, connection: sqlite3.Connection, segment_id: int, need: int) -> int:
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        self._close(segment_id)
-        fd = os.open(self.path(segment_id), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    def _new_segment(self, connection: sqlite3.Connection, need: int) -> SegmentFile:
+        """Its row is made by the first commit that refers to it. A file that a crash left without one is taken first."""
+        (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM segments").fetchone()
+        files = self._files()
+        for segment_id in files:
+            if segment_id > newest:
+                fd = _held(self.path(segment_id))
+                if fd is not None and not self._referred_to(connection, segment_id):
+                    return self._prepared(segment_id, fd, need)
+                if fd is not None:
+                    os.close(fd)
+        segment_id = max([newest, *files]) + 1
+        fd = os.open(self.path(segment_id), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return self._prepared(segment_id, fd, need)
+
+    def _prepared(self, segment_id: int, fd: int, need: int) -> SegmentFile:
         try:
             os.posix_fallocate(fd, 0, max(SEGMENT_OCTETS, need))
         except OSError as fault:
             if fault.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
-                os.close(fd)
                 self.path(segment_id).unlink(missing_ok=True)
+                os.close(fd)
                 raise
-        self._dirty[segment_id] = fd
         os.fsync(fd)
         sync_folder(self.folder)
         sync_folder(self.folder.parent)
-        connection.execute("INSERT INTO segments (id, used_octets, live_octets) VALUES (?, 0, 0)", (segment_id,))
-        return segment_id
+        return SegmentFile(segment_id, fd)
 
-    def _close(self, segment_id: int) -> None:
-        """The file of a segment that a refused change of this same transaction began; it is begun again."""
-        fd = self._dirty.pop(segment_id, None)
-        if fd is not None:
+    @contextlib.contextmanager
+    def _choosing(self) -> Iterator[None]:
+        """One at a time, in all processes: whoever makes, takes or removes a segment."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
             os.close(fd)
 
-    def _open(self, segment_id: int) -> int:
-        if segment_id not in self._dirty:
-            self._dirty[segment_id] = os.open(self.path(segment_id), os.O_RDWR | os.O_CLOEXEC)
-        return self._dirty[segment_id]
+    def _files(self) -> list[int]:
+        return sorted(int(path.stem) for path in self.folder.glob("*.seg") if path.stem.isdecimal())
+
+    @staticmethod
+    def _used(connection: sqlite3.Connection, segment_id: int) -> int | None:
+        row = connection.execute("SELECT used_octets FROM segments WHERE id = ?", (segment_id,)).fetchone()
+        return None if row is None else row[0]
+
+    @staticmethod
+    def _referred_to(connection: sqlite3.Connection, segment_id: int) -> bool:
+        """Looks at every row, which only a file without a row of its own is worth: never trust what counts say alone."""
+        row = connection.execute("SELECT 1 FROM blobs WHERE segment_id = ? LIMIT 1", (segment_id,)).fetchone()
+        return row is not None
+
+
+def pieces_of(content: SpooledContent) -> Iterator[tuple[int, bytes]]:
+    """(offset, stored octets). Raises StorageFailed, ValueError once the content was discarded."""
+    at = 0
+    while at < content.stored_octets:
+        piece = content.read(at, min(COPY_OCTETS, content.stored_octets - at))
+        if not piece:
+            raise StorageFailed("the spooled message ended early")
+        yield at, piece
+        at += len(piece)
+
+
+def write_all(fd: int, piece: bytes, position: int) -> None:
+    done = 0
+    while done < len(piece):
+        done += os.pwrite(fd, piece[done:], position + done)
 
 
 def sync_folder(folder: Path) -> None:
@@ -144,8 +296,15 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _write_all(fd: int, piece: bytes, position: int) -> int:
-    done = 0
-    while done < len(piece):
-        done += os.pwrite(fd, piece[done:], position + done)
-    return done
+def _held(path: Path) -> int | None:
+    """The open file, locked for us; None when somebody else has it or it is not there."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd

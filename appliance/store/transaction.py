@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ..mime.structure import encode
 from ..status.events import Event
 from .refusals import NoSuchMessage
-from .segments import Segments
+from .segments import Place, Segments
 from .spool import SpooledContent
 
 IN_DATABASE_OCTETS = 48 * 1024  # compressed; what is larger goes to a segment (measured: docs/decisions/0003)
@@ -20,11 +21,11 @@ T = TypeVar("T")
 class Tx:
     """One change's view of the running transaction. Only the writer makes one."""
 
-    def __init__(self, connection: sqlite3.Connection, segments: Segments) -> None:
+    def __init__(self, connection: sqlite3.Connection, segments: Segments, places: Mapping[int, Place]) -> None:
         self.connection = connection
         self.events: list[Event] = []
-        self.wrote = False
         self._segments = segments
+        self._places = dict(places)  # of contents that were copied before, by id(content)
 
     def tell(self, event: Event) -> None:
         """Published once the transaction is on the card."""
@@ -33,9 +34,12 @@ class Tx:
     def add_blob(self, content: SpooledContent, *, refs: int, prefix: bytes, trace_id: str) -> int:
         """Stores a content once for `refs` references; returns its blob id."""
         segment_id, position, data = None, 0, content.packed
-        if content.stored_octets > IN_DATABASE_OCTETS:
-            segment_id, position = self._segments.append(self.connection, content)
-            data = None
+        place = self._places.pop(id(content), None)
+        if place is None and content.stored_octets > IN_DATABASE_OCTETS:
+            place = self._segments.append(self.connection, content)
+        if place is not None:
+            self._segments.record(self.connection, place)
+            segment_id, position, data = place.file.id, place.position, None
         elif data is None:
             data = content.read(0, content.stored_octets)
         blob_id = _lastrowid(
@@ -95,6 +99,18 @@ class Tx:
 
 
 Change = Callable[[Tx], T]
+
+
+@dataclass(slots=True, frozen=True)
+class WithContents(Generic[T]):
+    """A change that says beforehand which contents it will add, and adds them in that order: the large ones are on the
+    card before its turn comes, so that nobody waits for them. A content that nobody told of is copied in its turn."""
+
+    contents: tuple[SpooledContent, ...]
+    change: Change[T]
+
+    def __call__(self, tx: Tx) -> T:
+        return self.change(tx)
 
 
 def _lastrowid(cursor: sqlite3.Cursor) -> int:

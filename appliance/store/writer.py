@@ -10,24 +10,29 @@ published after the commit. Several processes may each have a writer.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
-import os
 import queue
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..status.bus import Bus
+from ..status.events import Event
+from .checkpoints import Checkpoints, Log
+from .copying import Copier
 from .database import connect_writer
 from .refusals import StorageFailed, StorageLow, StoreRefusal
-from .segments import Segments
-from .transaction import Change, T, Tx
+from .segments import Place, Segments
+from .spool import SpooledContent
+from .transaction import IN_DATABASE_OCTETS, Change, T, Tx, WithContents
 
 log = logging.getLogger("merpati.store")
 
@@ -48,11 +53,25 @@ _PASSING_SQLITE = (
 _OF_THE_CHANGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
+    """loop: that of `answer`, an asyncio future; None: it is one for threads."""
+
     change: Change[Any]
     durable: bool
-    future: Future[Any] = field(default_factory=Future)
+    answer: Future[Any] | asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop | None
+    contents: Sequence[SpooledContent] = ()  # the large ones
+    places: dict[int, Place] = field(default_factory=dict)
+    answered: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    job: _Job
+    result: Any = None
+    fault: BaseException | None = None
+    events: Sequence[Event] = ()
 
 
 class Writer:
@@ -60,8 +79,10 @@ class Writer:
         self._connection = connect_writer(path)
         self._segments = segments
         self._bus = bus
-        self._wal = path.with_name(path.name + "-wal")
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._log = Log(path.with_name(path.name + "-wal"))
+        self._checkpoints = Checkpoints(path, self._checkpoint_failed)
+        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._copier = Copier[_Job](path, segments, ready=self._jobs.put, refuse=self._not_copied)
         self._lazy_since: float | None = None  # monotonic time of the oldest change that no flush has covered
         self._synchronous = "FULL"
         self._free_at = time.monotonic() + FREE_AFTER_S
@@ -74,14 +95,17 @@ class Writer:
 
     def submit(self, change: Change[T], *, durable: bool = True) -> Future[T]:
         """The future holds the change's result, or what it raised, or StorageFailed."""
-        job = _Job(change, durable)
-        job.future.set_running_or_notify_cancel()  # from here on it cannot be called back
-        with self._closing:
-            if self._closed:
-                job.future.set_exception(StorageFailed("the store is closed"))
-            else:
-                self._jobs.put(job)
-        return job.future
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # from here on it cannot be called back
+        self._take(_Job(change, durable, future, None))
+        return future
+
+    def submit_async(self, change: Change[T], *, durable: bool = True) -> asyncio.Future[T]:
+        """The same for a task of the running loop. When it is cancelled, the change is made all the same."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._take(_Job(change, durable, answer, loop))
+        return answer
 
     def close(self) -> None:
         """Waits for what was submitted, makes it durable and tidies the WAL away."""
@@ -89,8 +113,23 @@ class Writer:
             if self._closed:
                 return
             self._closed = True
-            self._jobs.put(None)
+        self._copier.close()
+        self._jobs.put(None)
         self._thread.join()
+
+    def _take(self, job: _Job) -> None:
+        message = isinstance(job.change, WithContents)
+        if isinstance(job.change, WithContents):
+            job.contents = [each for each in job.change.contents if each.stored_octets > IN_DATABASE_OCTETS]
+        with self._closing:
+            if self._closed:
+                _answer([_Outcome(job, fault=StorageFailed("the store is closed"))])
+            elif self.failure is not None:
+                _answer([_Outcome(job, fault=StorageFailed(self.failure))])
+            elif job.contents:
+                self._copier.submit(job)
+            elif not (message and self._copier.takes_along(job)):
+                self._jobs.put([job])
 
     def _run(self) -> None:
         more = True
@@ -103,28 +142,24 @@ class Writer:
             if time.monotonic() >= self._free_at:
                 self._free_blocks()
         self._flush_lazy()
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._checkpoints.wait()
+        self._segments.close()
         self._connection.close()
+        self._log.close()
 
     def _gather(self) -> tuple[list[_Job], bool]:
         """Waits for one job (or for the next deadline), then takes whatever else has gathered."""
+        batch: list[_Job] = []
         try:
-            first = self._jobs.get(timeout=self._patience_s())
+            jobs = self._jobs.get(timeout=self._patience_s())
+            while jobs is not None:
+                batch += jobs
+                if len(batch) >= BATCH_MOST:
+                    return batch, True
+                jobs = self._jobs.get_nowait()
         except queue.Empty:
-            return [], True
-        if first is None:
-            return [], False
-        batch = [first]
-        while len(batch) < BATCH_MOST:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                return batch, False
-            batch.append(job)
-        return batch, True
+            return batch, True
+        return batch, False
 
     def _patience_s(self) -> float:
         until = self._free_at
@@ -134,61 +169,79 @@ class Writer:
 
     def _commit(self, batch: list[_Job]) -> None:
         if self.failure is not None:
-            for job in batch:
-                job.future.set_exception(StorageFailed(self.failure))
+            _answer([_Outcome(job, fault=StorageFailed(self.failure)) for job in batch])
             return
         durable = any(job.durable for job in batch)
-        done: list[tuple[_Job, Any, Tx]] = []
+        outcomes: list[_Outcome] = []
         try:
             self._set_synchronous("FULL" if durable else "NORMAL")
             self._connection.execute("BEGIN IMMEDIATE")
+            before = self._log.look()
+            version = self._others_version()
             for job in batch:
-                self._apply(job, done)
+                outcomes.append(self._apply(job))  # noqa: PERF401 what came before a fault must be in it
             self._segments.sync()
             self._connection.execute("COMMIT")
+            wrote = self._log.look() != before
         except BaseException as fault:  # whatever it is, this thread goes on, and nobody waits for ever
-            self._undo(batch, fault)
+            self._undo(batch, outcomes, fault)
             return
-        if any(tx.wrote for _, _, tx in done):  # or the commit had nothing to do, and flushed nothing
-            self._lazy_since = None if durable else self._lazy_since or time.monotonic()
-        for job, result, tx in done:
-            # Everybody has heard of a change before its caller goes on.
-            if tx.events:
-                self._bus.publish(*tx.events)
-            job.future.set_result(result)
+        self._segments.settle()
+        if wrote and not durable:
+            self._lazy_since = self._lazy_since or time.monotonic()
+        elif wrote and self._others_version() == version:  # what was written is ours, and so was the flush
+            self._lazy_since = None
+        # Everybody has heard of the changes before their callers go on.
+        self._bus.publish(*(event for each in outcomes for event in each.events))
+        _answer(outcomes)
+        self._checkpoints.after_commit(self._connection, self._log.pages)
 
-    def _apply(self, job: _Job, done: list[tuple[_Job, Any, Tx]]) -> None:
-        tx = Tx(self._connection, self._segments)
-        before = self._connection.total_changes
+    def _apply(self, job: _Job) -> _Outcome:
+        tx = Tx(self._connection, self._segments, job.places)
         self._connection.execute("SAVEPOINT change")
         try:
             result = job.change(tx)
         except BaseException as fault:
             if not self._connection.in_transaction or (_of_the_disk(fault) and not _lacks_room(fault)):
                 raise
-            self._refuse(job, StorageLow() if _lacks_room(fault) else fault)
-            return
+            self._connection.execute("ROLLBACK TO change")
+            self._connection.execute("RELEASE change")
+            return _Outcome(job, fault=StorageLow() if _lacks_room(fault) else fault)
         self._connection.execute("RELEASE change")
-        tx.wrote = self._connection.total_changes != before
-        done.append((job, result, tx))
+        return _Outcome(job, result, events=tx.events)
 
-    def _refuse(self, job: _Job, fault: BaseException) -> None:
-        self._connection.execute("ROLLBACK TO change")
-        self._connection.execute("RELEASE change")
-        job.future.set_exception(fault)
-
-    def _undo(self, batch: list[_Job], fault: BaseException) -> None:
+    def _undo(self, batch: list[_Job], outcomes: list[_Outcome], fault: BaseException) -> None:
         """The whole batch is as if it had never come."""
         log.error("a change could not be written to the card: %s", fault)
-        self._segments.forget()
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
+        self._segments.settle()
         if not _passing(fault):
             self.failure = str(fault)
-        refusal: StoreRefusal = StorageLow() if _lacks_room(fault) else StorageFailed(str(fault))
-        for job in batch:
-            if not job.future.done():
-                job.future.set_exception(refusal)
+        refused = {id(each.job): each for each in outcomes if each.fault is not None}
+        _answer([refused.get(id(job)) or _Outcome(job, fault=_refusal(fault)) for job in batch])
+
+    def _not_copied(self, job: _Job, fault: BaseException) -> None:
+        """On the copier's thread: nothing that refers to its contents was written."""
+        if _of_the_disk(fault):
+            log.error("a message could not be written to the card: %s", fault)
+            if not _passing(fault):
+                self.failure = str(fault)
+            fault = _refusal(fault)
+        _answer([_Outcome(job, fault=fault)])
+
+    def _checkpoint_failed(self, fault: BaseException) -> None:
+        """What was committed is in the log still, and on the card. But a card that cannot write one page will hardly
+        write the next."""
+        log.error("the log could not be moved into the database: %s", fault)
+        if not _passing(fault):
+            self.failure = str(fault)
+
+    def _others_version(self) -> int:
+        """Changes with each commit of another connection. Only asked where it decides something."""
+        if self._lazy_since is None:
+            return 0
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def _set_synchronous(self, level: str) -> None:
         if level != self._synchronous:
@@ -200,13 +253,7 @@ class Writer:
             return
         self._lazy_since = None
         try:
-            fd = os.open(self._wal, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fdatasync(fd)
-            finally:
-                os.close(fd)
-        except FileNotFoundError:
-            pass  # another process checkpointed all of it and was the last to close
+            self._log.sync()
         except OSError as fault:
             self.failure = str(fault)
             log.error("a lazy change could not be flushed to the card: %s", fault)
@@ -221,6 +268,36 @@ class Writer:
             self._free_upto = self._segments.give_back(self._connection, self._free_upto)
         except (OSError, sqlite3.Error) as fault:
             log.warning("the blocks of deleted messages could not be given back: %s", fault)
+
+
+def _answer(outcomes: Sequence[_Outcome]) -> None:
+    """The contents that were copied for a change are no longer under way, then its caller goes on; one hop for each loop."""
+    hops: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
+    for each in outcomes:
+        for place in each.job.places.values():
+            place.file.release()
+        each.job.answered.set()
+        if each.job.loop is None:
+            _settle([each])
+        else:
+            hops.setdefault(each.job.loop, []).append(each)
+    for loop, some in hops.items():
+        with contextlib.suppress(RuntimeError):  # the loop closed meanwhile: nobody is left to hear it
+            loop.call_soon_threadsafe(_settle, some)
+
+
+def _settle(outcomes: Sequence[_Outcome]) -> None:
+    for each in outcomes:
+        if each.job.answer.done():  # whoever asked has given up
+            continue
+        if each.fault is not None:
+            each.job.answer.set_exception(each.fault)
+        else:
+            each.job.answer.set_result(each.result)
+
+
+def _refusal(fault: BaseException) -> StoreRefusal:
+    return StorageLow() if _lacks_room(fault) else StorageFailed(str(fault))
 
 
 def _of_the_disk(fault: BaseException) -> bool:

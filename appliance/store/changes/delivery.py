@@ -10,7 +10,7 @@ from ..mailboxes import INBOX, Mailbox, find_mailbox
 from ..queue_rows import counts
 from ..refusals import NoSuchAccount
 from ..spool import SpooledContent
-from ..transaction import Change, Tx
+from ..transaction import Change, Tx, WithContents
 from .messages import Placed, place
 
 
@@ -66,7 +66,8 @@ class DeliveryPlan:
 
 def deliver(plan: DeliveryPlan) -> Change[None]:
     """Raises NoSuchAccount when an account went away since its recipient was accepted."""
-    return lambda tx: deliver_in(tx, plan)
+    contents = (plan.content,) if plan.filings or plan.dispatches else ()
+    return WithContents(contents, lambda tx: deliver_in(tx, plan))
 
 
 def deliver_in(tx: Tx, plan: DeliveryPlan) -> None:

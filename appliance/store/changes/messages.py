@@ -10,7 +10,7 @@ from ...status.events import MailboxChanged
 from ..flags import DELETED, SEEN
 from ..refusals import NoSuchMailbox
 from ..spool import SpooledContent
-from ..transaction import Change, Tx
+from ..transaction import Change, Tx, WithContents
 
 
 @dataclass(slots=True, frozen=True)
@@ -33,7 +33,7 @@ def append(mailbox_id: int, new: Sequence[NewMessage]) -> Change[tuple[int, list
             rows.append(Placed(blob_id, each.flags, each.keywords, each.internal_date, each.content.size))
         return place(tx, mailbox_id, rows)
 
-    return change
+    return WithContents(tuple(each.content for each in new), change)
 
 
 def copy(source_id: int, uids: Sequence[int], target_id: int) -> Change[tuple[int, list[tuple[int, int]]]]:
