@@ -12,7 +12,6 @@ import contextlib
 import logging
 import sqlite3
 import ssl
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -20,7 +19,7 @@ from typing import TypeVar
 from ..accounts.accounts import Accounts, SignedInAccount
 from ..mail.content import Content
 from ..status.events import Event, MailboxChanged, MailboxListChanged
-from ..store import mailboxes, messages
+from ..store import mailboxes
 from ..store.changes.mailboxes import take_recent
 from ..store.interface import Store
 from ..store.refusals import NoSuchMailbox, StorageFailed, StorageLow, StoreRefusal
@@ -32,8 +31,9 @@ from .answers import HangUp, Refusal
 from .capabilities import Situation, capabilities
 from .machine import Event as WireEvent
 from .machine import ImapMachine, State
+from .selected import Selected, read_news, read_view
 from .values import SequenceSet
-from .view import Exists, FlagRow, Journal, MailboxView, Note
+from .view import Exists, MailboxView, Note
 
 log = logging.getLogger("merpati.imap")
 
@@ -55,37 +55,6 @@ class ImapSettings:
     idle_timeout_s: float = 30 * 60.0  # RFC 3501 5.4: at least 30 minutes
     stall_timeout_s: float = 5 * 60.0  # inside a literal, or of an answer that the peer does not take
     still_here_s: float = 4 * 60.0  # Dovecot: 2 minutes
-
-
-@dataclass(slots=True, frozen=True)
-class Unread:
-    """A mailbox as SELECT announced it, before any of its rows is read."""
-
-    messages: int
-    uidnext: int
-    first_recent_uid: int
-
-
-@dataclass(slots=True)
-class Selected:
-    """opened: the view, or of a large mailbox what is to be read when a command goes by its numbers: many a client only
-    looks whether something is new, and SELECT shall not take longer the more there is."""
-
-    mailbox_id: int
-    read_only: bool
-    opened: MailboxView | Unread
-    journal: Journal
-    doubtful: bool = False  # it may be no more
-
-    @property
-    def view(self) -> MailboxView:
-        """After `Session.need_view`."""
-        assert isinstance(self.opened, MailboxView)
-        return self.opened
-
-    @property
-    def has_untold(self) -> bool:
-        return isinstance(self.opened, MailboxView) and self.opened.has_untold
 
 
 @dataclass(slots=True, frozen=True)
@@ -224,7 +193,7 @@ class Session:
                 self.send(render.changes(selected.view.apply((), (), first_recent_uid=0, may_expunge=True)))
             return
         selected.doubtful = False
-        news = await self.read(lambda connection: _news(connection, selected.mailbox_id, journal))
+        news = await self.read(lambda connection: read_news(connection, selected.mailbox_id, journal))
         if news is None:
             self.unselect()
             raise HangUp("The mailbox was deleted")
@@ -244,31 +213,8 @@ class Session:
         selected = self.selected
         if selected is None or isinstance(selected.opened, MailboxView):
             return
-        unread, journal = selected.opened, selected.journal
-
-        def query(connection: sqlite3.Connection) -> MailboxView:
-            mailbox = mailboxes.get_mailbox(connection, selected.mailbox_id)
-            if mailbox is None:
-                raise NoSuchMailbox("")
-            outline = messages.outline(connection, selected.mailbox_id, below_uid=unread.uidnext, since=journal.modseq)
-            missing = journal.missing(mailbox.highest_modseq)
-            changed = () if missing is None else missing.touched
-            if changed is None:
-                changed = tuple(row[0] for row in messages.changed_since(connection, mailbox.id, journal.modseq)[0])
-            for uid in outline.gone:  # the client was told of it, and counts it until it hears that it is gone
-                place = bisect_left(outline.uids, uid)
-                outline.uids.insert(place, uid)
-                outline.flags.insert(place, 0)
-            return MailboxView.of_arrays(
-                outline.uids,
-                outline.flags,
-                outline.keywords,
-                modseq=mailbox.highest_modseq,
-                first_recent_uid=unread.first_recent_uid,
-                changed=changed,
-            )
-
-        view = await self.read(query)
+        unread = selected.opened
+        view = await self.read(lambda connection: read_view(connection, selected.mailbox_id, unread, selected.journal))
         selected.opened = view
         if view.keyword_names:
             self.send(render.flags_in_use(view.keyword_names))
@@ -371,26 +317,3 @@ class Session:
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-@dataclass(slots=True, frozen=True)
-class _News:
-    rows: list[FlagRow]
-    gone: list[int] | tuple[int, ...]
-    modseq: int
-    first_recent_uid: int
-
-
-def _news(connection: sqlite3.Connection, mailbox_id: int, journal: Journal) -> _News | None:
-    """What the view lacks, all of one instant. None: there is no such mailbox any more."""
-    mailbox = mailboxes.get_mailbox(connection, mailbox_id)
-    if mailbox is None:
-        return None
-    rows: list[FlagRow] = []
-    gone: list[int] | tuple[int, ...] = ()
-    missing = journal.missing(mailbox.highest_modseq)
-    if missing is not None and missing.touched is None:
-        rows, gone = messages.changed_since(connection, mailbox_id, missing.since)
-    elif missing is not None and missing.touched is not None:
-        rows, gone = messages.flags_of(connection, mailbox_id, missing.touched), missing.gone
-    return _News(rows, gone, mailbox.highest_modseq, mailbox.first_recent_uid)

@@ -23,7 +23,8 @@ from ...store.messages import MessageRow, rows
 from .. import render, sections
 from ..answers import Done
 from ..grammar.fetch import Fetch, Item, Section, SectionText
-from ..session import FLUSH_OCTETS, Portion, Selected, Session
+from ..selected import Selected
+from ..session import FLUSH_OCTETS, Portion, Session
 from ..view import MailboxView
 from .messages import set_flags
 

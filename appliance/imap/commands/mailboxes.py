@@ -31,7 +31,8 @@ from ..grammar.mailboxes import (
     Subscribe,
     Unselect,
 )
-from ..session import Selected, Session, Unread
+from ..selected import Selected, Unread
+from ..session import Session
 from ..view import SEEN, Journal, MailboxView
 
 NEWEST = 1000  # messages; a mailbox of fewer is read whole at SELECT

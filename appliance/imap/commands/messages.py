@@ -15,7 +15,8 @@ from ...store.transaction import Change, Tx
 from .. import render
 from ..answers import Done, Refusal
 from ..grammar.messages import Copy, Expunge, Move, StoreFlags
-from ..session import Selected, Session
+from ..selected import Selected
+from ..session import Session
 from ..values import sequence_set
 from ..view import RECENT, FlagRow, FlagsNow
 

@@ -17,7 +17,8 @@ from .. import render
 from ..answers import Done
 from ..grammar.search import Search
 from ..search import Candidate, Level, Matcher, matcher
-from ..session import Selected, Session
+from ..selected import Selected
+from ..session import Session
 from ..view import MailboxView
 
 ON_THE_LOOP = 500  # so many messages are judged by the view without a thread
