@@ -121,7 +121,7 @@ class Day:
         await client.command("APPEND Archive (\\Seen)", corpus.message(i))
 
     async def _idle(self) -> None:
-        rounds = max(1, int(6 * self._pause_s / SETTLE_S))
+        rounds = max(1, int(12 * self._pause_s / SETTLE_S))
 
         async def poll() -> None:
             for _ in range(rounds):
