@@ -42,9 +42,11 @@ def first(tmp_path_factory: pytest.TempPathFactory, there: Elsewhere) -> Path:
 @pytest.fixture
 def starts(tmp_path: Path, first: Path) -> Starts:
     @asynccontextmanager
-    async def start(size_mib: int = 256) -> AsyncIterator[OnCard]:
+    async def start(
+        size_mib: int = 256, *, before: str = "", looks_every_s: float | None = None
+    ) -> AsyncIterator[OnCard]:
         with Card(tmp_path / "card", profile="fast", size_mib=size_mib) as card:
-            server = Server(card.mount / "home", tmp_path / "beside")
+            server = Server(card.mount / "home", tmp_path / "beside", before=before, looks_every_s=looks_every_s)
             shutil.copytree(first, server.home)
             card.sync()
             try:

@@ -50,6 +50,7 @@ class Load:
     acknowledged: list[tuple[float, str]] = field(default_factory=list)
     refusals: list[tuple[float, str]] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _noted: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Until the server is gone. Raises what a client found wrong with an answer."""
@@ -81,6 +82,12 @@ class Load:
 
     def note(self, what: str) -> None:
         self.acknowledged.append((time.monotonic(), what))
+        self._noted.set()
+
+    async def until_acknowledged(self, count: int) -> None:
+        while len(self.acknowledged) < count:
+            self._noted.clear()
+            await self._noted.wait()
 
     def _name(self, kind: str) -> str:
         return f"{kind}-{self.round}-{next(self.numbers)}"

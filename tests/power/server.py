@@ -21,6 +21,7 @@ from appliance.store.interface import Store
 from tests.support.world import ADMIN_PASSWORD, FREE_PORTS, PASSWORD, PATIENCE_S
 
 DOMAIN = "near.example"
+_MAIN = "from appliance.cli import main; main()"
 
 
 def set_up_home(home: Path, users: tuple[str, ...], settings: Mapping[str, Any]) -> Path:
@@ -40,11 +41,14 @@ def set_up_home(home: Path, users: tuple[str, ...], settings: Mapping[str, Any])
 
 
 class Server:
-    """home: on the card; run: a folder that is not, where its log goes too."""
+    """home: on the card; run: a folder that is not, where its log goes too. before: Python that its process does first,
+    such as making a period shorter; looks_every_s: at the card's free space and its own health."""
 
-    def __init__(self, home: Path, run: Path) -> None:
+    def __init__(self, home: Path, run: Path, *, before: str = "", looks_every_s: float | None = None) -> None:
         self.home = home
         self.run = run
+        self._before = before
+        self._looks = {} if looks_every_s is None else {"WATCHDOG_USEC": str(int(looks_every_s * 2_000_000))}
         self.ports: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -56,11 +60,11 @@ class Server:
         self._notify.bind(str(self.run / "run" / "notify"))
         with open(self.run / "server.log", "ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "appliance", "--home", str(self.home), "mail"],
+                [sys.executable, "-c", f"{self._before}\n{_MAIN}", "--home", str(self.home), "mail"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environment() | {"NOTIFY_SOCKET": str(self.run / "run" / "notify")},
+                env=self._environment() | self._looks | {"NOTIFY_SOCKET": str(self.run / "run" / "notify")},
             )
 
     def start(self) -> None:
