@@ -1,13 +1,12 @@
-"""The counters and registers that the kernel keeps: of the disk that the data folder lies on, and of our own writes.
+"""The counters and registers that the kernel keeps: of the disk that the data folder lies on.
 
 Promises: reads a handful of small files under /sys and /proc, writes nothing, needs no privilege, and never fails: what
 is not there, or cannot be told, is None or a `Hidden` reason. The whole disk is counted and not the partition, since that
-is what wears. Leaves adding up to `card.py`.
+is what wears. Leaves adding up to `card.py`, and what of it is ours to `own_writes.py`.
 
 What the kernel counts: `/sys/block/DISK/stat` field 7 is sectors of 512 octets written and field 16 flushes; a disk
 without a volatile cache, which most SD cards are, is sent none and shows none (`queue/write_cache` says so), and then
-flushes are None. `/proc/…/io` counts a page when it becomes dirty, so 1 octet changed is 4096, and writing twice within
-half a minute may count once, just as it may reach the disk once; files on tmpfs count nothing. An eMMC's registers are
+flushes are None. An eMMC's registers are
 what they were when the machine started: the kernel reads them once. Failed writes are counted for no card; the count of
 SCSI disks (`ioerr_cnt`) was tried and dropped, since each command that a stick does not know is one. A failed write of
 our own is noticed by the store, at once.
@@ -21,12 +20,13 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from .card import Counters, Disk, Health, Hidden, Kind
+from .own_writes import OwnWrites
 
 SECTOR_OCTETS = 512
 SMART_WITHIN_S = 30.0
@@ -61,6 +61,7 @@ class CardReader:
     ) -> None:
         self._home, self._sys, self._proc, self._device, self._uptime = home, sys, proc, device, uptime
         self._smartctl = shutil.which("smartctl", path=_WHERE_PROGRAMS_ARE) if smartctl is None else smartctl
+        self._own = OwnWrites(proc / "self")
         self._found: Found | None = None
 
     @property
@@ -71,7 +72,7 @@ class CardReader:
         return self._found
 
     def counters(self) -> Counters:
-        """Of the disk; `ours` is this process alone."""
+        """Of the disk; `ours` is this process alone, and begins anew with each reader."""
         written = flushes = None
         if self.found.disk is not None:
             fields = _numbers(self.found.folder / "stat")
@@ -82,7 +83,7 @@ class CardReader:
             uptime_s=self._uptime(),
             written_octets=written,
             flushes=flushes,
-            ours=caused_octets(self._proc / "self" / "io") or 0,
+            ours=self._own.octets(),
         )
 
     def health(self, *, ask_smart: bool = False) -> Health:
@@ -179,33 +180,6 @@ def smart_says(told: object) -> tuple[tuple[int, int] | None, bool]:
     if isinstance(used, bool) or not isinstance(used, int) or used < 0:
         return None, failing
     return (min(used, 100), min(used, 100)), failing
-
-
-def caused_octets(io: Path) -> int | None:
-    """Octets that a process or a thread caused to be written to disks; None where the kernel does not count them."""
-    fields = dict(line.split(": ", 1) for line in _text(io).splitlines() if ": " in line)
-    try:
-        return int(fields["write_bytes"]) - int(fields.get("cancelled_write_bytes", "0"))
-    except (KeyError, ValueError):
-        return None
-
-
-class Meter:
-    """Counts at the source what one room writes: by the thread that writes, while it does."""
-
-    def __init__(self, io: Path = Path("/proc/thread-self/io")) -> None:
-        self._io = io
-        self.octets = 0
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        before = caused_octets(self._io)
-        try:
-            yield
-        finally:
-            after = caused_octets(self._io)
-            if before is not None and after is not None:
-                self.octets += max(0, after - before)
 
 
 def _disk(folder: Path, sys: Path) -> Found:

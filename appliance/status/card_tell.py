@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 
 import msgspec
 
-from .card_reader import caused_octets
 from .client import StatusClient
 from .events import CardWritten
+from .own_writes import OwnWrites
 
 TELL_EVERY_S = 60.0
-OWN_IO = Path("/proc/self/io")
 
 
 class WriteTeller:
-    def __init__(self, client: StatusClient, process: str, io: Path = OWN_IO) -> None:
-        self._client, self._process, self._io = client, process, io
+    def __init__(self, client: StatusClient, process: str, own: OwnWrites | None = None) -> None:
+        self._client, self._process, self._own = client, process, own or OwnWrites()
         self._told = 0
 
     def tell(self) -> None:
         """Says nothing when nothing was written. Blocking."""
-        octets = caused_octets(self._io) or 0
+        octets = self._own.octets()
         if octets <= self._told:
             return
         event = CardWritten(at=time.time(), process=self._process, octets=octets - self._told)

@@ -24,8 +24,9 @@ import msgspec
 
 from .bus import Bus
 from .card import DAY_S, Budget, Card, Counters, Health, Sample, count, resumed, seen
-from .card_reader import CardReader, Meter
+from .card_reader import CardReader
 from .events import CardMeasured, CardWritten, Event
+from .own_writes import Meter
 
 log = logging.getLogger("merpati.status")
 

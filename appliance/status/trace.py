@@ -27,9 +27,9 @@ from typing import Any
 import msgspec
 
 from .bus import Bus
-from .card_reader import Meter
 from .events import Event, Refused
 from .lines import to_json
+from .own_writes import Meter
 from .story import TRACED, Step, Story, TracedEvent, story_of, tell
 
 __all__ = ["Step", "Story", "TraceReader", "TraceWriter", "tell"]

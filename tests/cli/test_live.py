@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from appliance.status import card_tell
+from appliance.status.client import StatusClient
+from appliance.status.events import AccountsChanged, CardWritten
 from appliance.store.changes.queue import PutOff, settle
 from appliance.store.interface import Store
 from appliance.store.queue_rows import all_recipients
@@ -283,6 +286,19 @@ def test_an_account_added_now_has_mail_now(live: Live) -> None:
             smtp.sendmail("a@far.example", ["new@near.example"], "Subject: x\r\n\r\nx\r\n")
         live.run("account", "add", "new@near.example", "--password-stdin", stdin=PASSWORD + "\n")
         assert smtp.sendmail("a@far.example", ["new@near.example"], "Subject: x\r\n\r\nx\r\n") == {}
+
+
+def test_what_a_command_writes_is_told_to_the_server(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it counts as mail and not as the rest of the system; a command that only looks tells nothing."""
+    monkeypatch.setattr(card_tell.OwnWrites, "octets", lambda own: 8192)
+    told = StatusClient(live.world.home / "run" / "status.sock").events(60, types=("CardWritten", "AccountsChanged"))
+    next(told)  # from now on it is connected
+    live.run("account", "list")
+    live.run("alias", "add", "info@near.example", "bob@near.example")
+    heard = [next(told), next(told)]
+    assert isinstance(heard[0], AccountsChanged) and isinstance(heard[1], CardWritten)
+    assert (heard[1].process, heard[1].octets) == ("command", 8192)
+    told.close()  # type: ignore[attr-defined]
 
 
 def test_doctor_beside_the_server(live: Live) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.status.card import Counters, Disk, Health, Hidden, Kind
-from appliance.status.card_reader import CardReader, Meter, caused_octets, smart_says
+from appliance.status.card_reader import CardReader, smart_says
 from tests.support.fake_sys import FakeSys
 
 GB = 10**9
@@ -202,26 +202,3 @@ def test_a_smartctl_that_does_not_work_tells_nothing(text: str, fake: FakeSys, t
     smartctl = script(tmp_path / "smartctl", text)
     assert fake.reader(tmp_path, "259:0", smartctl).health(ask_smart=True) == Health()
     assert fake.reader(tmp_path, "259:0", str(tmp_path / "none")).health(ask_smart=True) == Health()
-
-
-def test_the_thread_that_writes_measures_itself(tmp_path: Path) -> None:
-    """With the kernel's own counters, where the folder of tests lies on a disk that they count."""
-    meter, io = Meter(), Path("/proc/thread-self/io")
-    if caused_octets(io) is None:
-        pytest.skip("this kernel does not count what a thread writes")
-    before = caused_octets(io) or 0
-    with meter.writing():
-        (tmp_path / "file").write_bytes(b"x" * 100_000)
-    whole = (caused_octets(io) or 0) - before
-    assert meter.octets == whole
-    if CardReader(tmp_path).found.disk is not None:
-        assert meter.octets >= 100_000
-    (tmp_path / "other").write_bytes(b"x" * 100_000)  # outside of it
-    assert meter.octets == whole
-
-
-def test_a_meter_without_counters_counts_nothing(tmp_path: Path) -> None:
-    meter = Meter(tmp_path / "io")
-    with meter.writing():
-        (tmp_path / "file").write_bytes(b"x")
-    assert meter.octets == 0

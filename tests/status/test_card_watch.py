@@ -13,11 +13,11 @@ import pytest
 from appliance.status.board import Board
 from appliance.status.bus import Bus
 from appliance.status.card import DAY_S, KEPT_DAYS, Budget, Card, Day, Health
-from appliance.status.card_reader import Meter
 from appliance.status.card_tell import WriteTeller
 from appliance.status.card_watch import CARRY_EVERY_S, SMART_EVERY_S, CardWatch, glance, keep, kept, today
 from appliance.status.client import StatusClient
 from appliance.status.events import CardMeasured, CardWritten, Event
+from appliance.status.own_writes import Meter, OwnWrites
 from appliance.status.socket import StatusServer
 from tests.support.fake_sys import FakeSys
 
@@ -291,7 +291,7 @@ class FakeMail:
 
 def test_another_process_tells_only_what_is_new(tmp_path: Path) -> None:
     fake, mail = FakeSys(tmp_path), FakeMail()
-    teller = WriteTeller(mail, "web", fake.proc / "self" / "io")
+    teller = WriteTeller(mail, "web", OwnWrites(fake.proc / "self"))
     teller.tell()
     assert mail.octets == []
     fake.caused(8192)
@@ -316,7 +316,7 @@ async def test_over_the_real_socket(machine: Machine, tmp_path: Path) -> None:
     client = StatusClient(tmp_path / "run" / "status.sock")
     other = FakeSys(tmp_path / "other")
     other.caused(3 * MIB)
-    await asyncio.to_thread(WriteTeller(client, "web", other.proc / "self" / "io").tell)
+    await asyncio.to_thread(WriteTeller(client, "web", OwnWrites(other.proc / "self")).tell)
     machine.passes(60, written=9 * MIB, ours=MIB, logs=MIB // 2, flushes=7)
     await machine.watch.look()
     snapshot = await asyncio.to_thread(client.snapshot)

@@ -67,11 +67,16 @@ class FakeSys:
         self.put(folder / "stat", "  ".join(str(field) for field in fields))
 
     def caused(self, write_octets: int, cancelled_octets: int = 0) -> None:
-        """What this process has written."""
-        io = (
-            f"rchar: 1\nwchar: 2\nread_bytes: 3\nwrite_bytes: {write_octets}\ncancelled_write_bytes: {cancelled_octets}"
+        """What this process has written, by its only thread."""
+        for path in (self.proc / "self" / "io", self.proc / "self" / "task" / "1" / "io"):
+            self.io(path, write_octets, cancelled_octets, wchar=write_octets)
+
+    def io(self, path: Path, write_octets: int, cancelled_octets: int = 0, *, wchar: int = 0, syscw: int = 0) -> None:
+        self.put(
+            path,
+            f"rchar: 1\nwchar: {wchar}\nsyscr: 1\nsyscw: {syscw}\nread_bytes: 3\n"
+            f"write_bytes: {write_octets}\ncancelled_write_bytes: {cancelled_octets}",
         )
-        self.put(self.proc / "self" / "io", io)
 
     def reader(self, home: Path, number: str = "179:2", smartctl: str = "") -> CardReader:
         major, _, minor = number.partition(":")
