@@ -131,11 +131,11 @@ class Imap:
             raise Unexpected(f"{words}: {response!r}")
         return untagged
 
-    async def messages(self) -> int:
-        """In INBOX, as STATUS says."""
-        for response in await self.command("STATUS INBOX (MESSAGES)"):
+    async def uidnext(self) -> int:
+        """Of INBOX, as STATUS says: it grows by one with each message, whatever becomes of that one."""
+        for response in await self.command("STATUS INBOX (UIDNEXT)"):
             if response.startswith(b"* STATUS"):
-                return int(response.rpartition(b"MESSAGES ")[2].split(b")")[0])
+                return int(response.rpartition(b"UIDNEXT ")[2].split(b")")[0])
         raise Unexpected("STATUS without an answer")
 
     async def idle(self) -> None:
@@ -175,14 +175,14 @@ class Watch:
     @classmethod
     async def begin(cls, port: int, users: Sequence[str]) -> Watch:
         clients = {user: await Imap.sign_in(port, user) for user in users}
-        return cls(clients, {user: await client.messages() for user, client in clients.items()})
+        return cls(clients, {user: await client.uidnext() for user, client in clients.items()})
 
     async def all_there(self, mails: Sequence[Mail]) -> None:
         wanted = Counter(mail.recipient for mail in mails)
         async with asyncio.timeout(PATIENCE_S):
             for user, count in wanted.items():
                 # STATUS is asked again and again: Dovecot tells IDLE half a second late.
-                while await self._clients[user].messages() < self._before[user] + count:  # noqa: ASYNC110
+                while await self._clients[user].uidnext() < self._before[user] + count:  # noqa: ASYNC110
                     await asyncio.sleep(LOOK_AGAIN_S)
                 self._before[user] += count
 

@@ -176,16 +176,17 @@ class Server:
         begun = time.monotonic()
         with open(self.log, "ab") as log:
             for command in self.peer.commands(self.place):
-                process = subprocess.Popen(
-                    command.words,
-                    env={**os.environ, **command.env},
-                    cwd=self.place.run,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,  # Ctrl-C is for the bench, which then ends its servers in order
-                )
-                self._processes.append((command, process))
+                with _undisturbed():
+                    process = subprocess.Popen(
+                        command.words,
+                        env={**os.environ, **command.env},
+                        cwd=self.place.run,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,  # Ctrl-C is for the bench, which then ends its servers in order
+                    )
+                    self._processes.append((command, process))
         while not self._ready():
             ended = [process for _, process in self._processes if process.poll() is not None]
             if ended or time.monotonic() - begun > START_S:
@@ -195,20 +196,18 @@ class Server:
 
     def stop(self) -> None:
         """SIGTERM; whoever is still there after STOP_S is killed."""
-        everybody = [pid for _, process in self._processes for pid in _family(process.pid)]
         for _, process in reversed(self._processes):
             process.terminate()
         for _, process in self._processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_S)
         deadline = time.monotonic() + STOP_S
-        while (left := [pid for pid in everybody if _alive(pid)]) and time.monotonic() < deadline:
+        while left := [pid for _, process in self._processes for pid in _family(process.pid) if _alive(pid)]:
+            if time.monotonic() > deadline:
+                for pid in left:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for _, process in self._processes:
-            process.wait()
         self._processes.clear()
 
     @property
@@ -250,6 +249,20 @@ class Server:
             return False
 
 
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM come when it is over: a server that was started is also one that we know of."""
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for each in came:
+            signal.raise_signal(each)
+
+
 def programs_missing(*programs: str) -> list[str]:
     """Those not found, also where a plain user's PATH does not lead."""
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
@@ -270,17 +283,22 @@ def _alive(pid: int) -> bool:
 
 
 def _family(root: int) -> list[int]:
-    """The process and all below it."""
+    """The process, all below it, and those of its session, which have lost their parent perhaps."""
     children: dict[int, list[int]] = {}
+    found: dict[int, None] = {}
+    todo = [root]
     for name in os.listdir("/proc"):
         if name.isdigit() and (stat := _stat(int(name))):
-            children.setdefault(int(stat[1]), []).append(int(name))
-    found, todo = [], [root]
+            parent, session = int(stat[1]), int(stat[3])
+            children.setdefault(parent, []).append(int(name))
+            if session == root:
+                todo.append(int(name))
     while todo:
         pid = todo.pop()
-        found.append(pid)
-        todo += children.get(pid, ())
-    return found
+        if pid not in found:
+            found[pid] = None
+            todo += children.get(pid, ())
+    return list(found)
 
 
 def _pss_octets(pid: int) -> int:
