@@ -65,6 +65,7 @@ class Mender:
         """Raises OSError when a file cannot be exported, sqlite3.Error when the new database cannot be written."""
         try:
             self._note_the_tables()
+            self._keep_ids()
             self._give_segments_rows()
             self._give_mailboxes_accounts()
             self._owners = Owners(self._new)
@@ -85,6 +86,17 @@ class Mender:
         return self.report
 
     # -- accounts and mailboxes
+
+    def _keep_ids(self) -> None:
+        """No id is given anew that something refers to."""
+        for name, used_by in (
+            ("accounts", "SELECT max(account_id) FROM mailboxes"),
+            ("mailboxes", "SELECT max(mailbox_id) FROM messages"),
+        ):
+            last = max(self._noticed.highest.get(name, 0), self._one(used_by) or 0)
+            self._new.execute("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
+            self._new.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (name, last))
+            self._noticed.highest[name] = last
 
     def _note_the_tables(self) -> None:
         hurt = self._noticed.hurt
@@ -157,6 +169,29 @@ class Mender:
         )
         return f"recovered-{account_id}@{domain}"
 
+    def _account_for(self, mailbox_id: int) -> int | None:
+        """A new one, for whom the messages of a mailbox were addressed to, if they name one."""
+        seen: Counter[str] = Counter()
+        for (prefix,) in self._new.execute(
+            "SELECT prefix FROM messages JOIN blobs ON id = blob_id WHERE mailbox_id = ?", (mailbox_id,)
+        ):
+            if (named_by_us := addressed_to(prefix)) is not None:
+                seen[named_by_us] += 1
+        if not seen:
+            return None
+        address = seen.most_common(1)[0][0]
+        self._new.execute(
+            "INSERT INTO accounts (address, password_hash, created_at) VALUES (?, ?, ?)",
+            (address, NO_PASSWORD, self._now),
+        )
+        account_id = int(self._one("SELECT id FROM accounts WHERE address = ?", address))
+        for name, special_use in FIRST_MAILBOXES:
+            self._mailbox(account_id, name, special_use)
+        self._owners = Owners(self._new)
+        self.report.lost.append(Lost("the account's own row and its password", account=address))
+        self.report.to_do.append(f"Set a password: merpati account passwd {address}")
+        return account_id
+
     def _choose_who_gets_the_rest(self) -> None:
         self._rest: int | None = None
         if self._recovered_to is not None:
@@ -175,6 +210,8 @@ class Mender:
             ):
                 seen.update(self._owners.of(prefix, structure_of(structure)))
             account_id = seen.most_common(1)[0][0] if seen else self._rest
+            if account_id is None and "accounts" in self._noticed.hurt:
+                account_id = self._account_for(mailbox_id)
             if account_id is None:  # each alone then, from its content
                 self._new.execute("DELETE FROM messages WHERE mailbox_id = ?", (mailbox_id,))
                 continue
@@ -394,6 +431,15 @@ class Mender:
             " AND id NOT IN (SELECT blob_id FROM messages) AND id NOT IN (SELECT blob_id FROM queue_messages)"
         ).fetchall():
             self._file_or_export(blob_id, self._owners.of(prefix, structure_of(structure)))
+        if "messages" not in self._noticed.hurt and not self._noticed.log_is_hurt:
+            return
+        # What goes out again, as a forward does, and came in for somebody here besides.
+        for blob_id, prefix in self._new.execute(
+            "SELECT id, prefix FROM blobs WHERE id NOT IN (SELECT blob_id FROM messages)"
+            " AND id IN (SELECT blob_id FROM queue_messages)"
+        ).fetchall():
+            if addressed_to(prefix) is not None and (owners := self._owners.of(prefix, None)):
+                self._file_or_export(blob_id, owners)
 
     def _file_or_export(self, blob_id: int, owners: set[int]) -> None:
         if not owners and self._rest is not None:

@@ -190,12 +190,18 @@ class DatabaseFile:
         ours = [at for at, frame in enumerate(frames) if frame.ours]
         if not ours:
             return
+        # SQLite writes whole frames: what ends within one was longer.
+        cut_short = (os.fstat(self._log_fd).st_size - LOG_HEADER_OCTETS) % _FRAME_OCTETS > 0 and ours[-1] == len(
+            frames
+        ) - 1
         frames = frames[: ours[-1] + 1]
         first_broken = next((at for at, frame in enumerate(frames) if not frame.whole), len(frames))
-        self.log_is_hurt = first_broken < len(frames)
-        last_commit = max((at for at, frame in enumerate(frames) if frame.whole and frame.commit), default=-1)
+        self.log_is_hurt = cut_short or first_broken < len(frames)
+        # What a frame holds is checked with what the head of the one before says; where that head is gone it is believed.
+        taken = [f.whole or (f.ours and not (at and frames[at - 1].ours)) for at, f in enumerate(frames)]
+        last_commit = max((at for at, frame in enumerate(frames) if taken[at] and frame.commit), default=-1)
         for at, frame in enumerate(frames):
-            if frame.whole and at <= last_commit:
+            if taken[at] and at <= last_commit:
                 if self.log_is_hurt:
                     self._keep_as_other(frame.page)
                 self._in_log[frame.page] = frame.position
@@ -206,7 +212,7 @@ class DatabaseFile:
             self.others[:0] = [
                 Other(frame.page, frame.position, in_log=True)
                 for at, frame in reversed(list(enumerate(frames)))
-                if frame.ours and (at > last_commit or not frame.whole)
+                if frame.ours and (at > last_commit or not taken[at])
             ]
 
     def _keep_as_other(self, number: int) -> None:
@@ -221,11 +227,8 @@ class DatabaseFile:
         head = self._read_some(0, LOG_HEADER_OCTETS)
         header = log_header(head)
         if header is None:
-            # Its frames still say of which log they are: as a rule the first one is of the newest.
-            first = self._read_some(LOG_HEADER_OCTETS, FRAME_HEADER_OCTETS)
-            if len(first) < FRAME_HEADER_OCTETS or first[8:16] == bytes(8):
-                return
-            order, salts, before = b"<", first[8:16], (0, 0)
+            salts = self._salts_of_frames(size)
+            order, before = b"<", (0, 0)
         else:
             order, salts, before = header
         for position in range(LOG_HEADER_OCTETS, size - _FRAME_OCTETS + 1, _FRAME_OCTETS):
@@ -235,6 +238,16 @@ class DatabaseFile:
                 continue
             frame, before = read_frame(octets, position, order, salts, before)
             yield frame
+
+    def _salts_of_frames(self, size: int) -> bytes:
+        """Frames say of which log they are, too. The newest begins at the front; where two neighbours agree, both are whole."""
+        earlier = b""
+        for position in range(LOG_HEADER_OCTETS, size - _FRAME_OCTETS + 1, _FRAME_OCTETS):
+            salts = self._read_some(position, FRAME_HEADER_OCTETS)[8:16]
+            if salts == earlier and salts != bytes(len(salts)):
+                break
+            earlier = salts
+        return earlier
 
     def _read_some(self, position: int, octets: int) -> bytes:
         try:

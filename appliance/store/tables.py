@@ -15,7 +15,7 @@ from .spool import DIGEST_OCTETS
 from .sqlite_pages import Value
 
 _UNSIGNED_32 = 1 << 32
-_SIGNED_63 = 1 << 63
+_ID_MOST = 1 << 40  # no store ever counts so far
 _TYPES: dict[str, tuple[type, ...]] = {"INTEGER": (int,), "REAL": (float, int), "TEXT": (str,), "BLOB": (bytes,)}
 
 
@@ -43,7 +43,7 @@ class Table:
         if not all(column.defaulted for column in self.columns[len(values) :]):
             return None
         if self.rowid is not None:
-            if rowid is None or not 0 < rowid < _SIGNED_63 or values[self.rowid] is not None:
+            if rowid is None or not 0 < rowid < _ID_MOST or values[self.rowid] is not None:
                 return None
             values = [rowid if at == self.rowid else value for at, value in enumerate(values)]
         for column, value in zip(self.columns, values, strict=False):
@@ -96,7 +96,7 @@ def _alias(address: str, targets: str) -> bool:
 
 def _mailbox(_: int, account_id: int, name: str, uidvalidity: int, uidnext: int, modseq: int, recent: int) -> bool:
     return (
-        account_id > 0
+        0 < account_id < _ID_MOST
         and 0 < len(name) <= 1000
         and name.isprintable()
         and 0 < uidvalidity < _UNSIGNED_32
@@ -108,7 +108,12 @@ def _mailbox(_: int, account_id: int, name: str, uidvalidity: int, uidnext: int,
 
 def _message(mailbox_id: int, uid: int, blob_id: int, flags: int, keywords: str, modseq: int, *rest: int) -> bool:
     return (
-        mailbox_id > 0 and 0 < uid < _UNSIGNED_32 and blob_id > 0 and 0 <= flags < 64 and modseq > 0 and min(rest) >= 0
+        0 < mailbox_id < _ID_MOST
+        and 0 < uid < _UNSIGNED_32
+        and blob_id > 0
+        and 0 <= flags < 64
+        and modseq > 0
+        and min(rest) >= 0
     )
 
 
