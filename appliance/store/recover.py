@@ -22,6 +22,7 @@ from .segments import sync_folder
 from .set_aside import NEW, alone_with, exchange
 from .sqlite_file import DatabaseFile
 
+_WAL, _KEPT_LOG = f"{FILE_NAME}-wal", f"{FILE_NAME}-wal.kept"
 SPARE_OCTETS = 32 * 1024 * 1024  # beyond the size of what is there: what is recovered besides, and a log to go on with
 
 
@@ -34,10 +35,29 @@ class NoRoom(Exception):
         self.free_octets = free_octets
 
 
-def log_is_hurt(home: Path) -> bool:
-    """Whether SQLite would leave a part of the log out, and at its next opportunity forget it. Raises StoreInUse, OSError."""
-    with alone_with(home) as fd, contextlib.closing(DatabaseFile(fd, home / f"{FILE_NAME}-wal")) as file:
-        return file.log_is_hurt
+def log_goes_on(home: Path) -> bool:
+    """Whether committed changes lie behind a place where the log is hurt. SQLite would leave them out, and forget them as
+    soon as it opens the store. (What is only torn at its end is as a power cut leaves it.) Raises StoreInUse, OSError."""
+    with alone_with(home) as fd, contextlib.closing(DatabaseFile(fd, home / _WAL)) as file:
+        return file.log_goes_on
+
+
+def keep_log(home: Path) -> None:
+    """Under a second name, before SQLite opens the store and may drop it. Raises OSError."""
+    forget_kept_log(home)
+    with contextlib.suppress(FileNotFoundError):
+        os.link(home / _WAL, home / _KEPT_LOG)
+
+
+def put_log_back(home: Path) -> None:
+    """What SQLite has moved into the database meanwhile is the same as what the log says. Raises OSError."""
+    if not (home / _WAL).exists() and (home / _KEPT_LOG).exists():
+        os.rename(home / _KEPT_LOG, home / _WAL)
+    forget_kept_log(home)
+
+
+def forget_kept_log(home: Path) -> None:
+    (home / _KEPT_LOG).unlink(missing_ok=True)
 
 
 def recover(home: Path, *, scratch: Path, recovered_to: str | None = None) -> Report:
@@ -46,7 +66,7 @@ def recover(home: Path, *, scratch: Path, recovered_to: str | None = None) -> Re
     Raises StoreInUse, NoRoom, SchemaTooNew, OSError, sqlite3.Error; then the store is as it was.
     Durability: durable. Cost: reads all of the store; as much room as store.db and its log take, while the old ones stay.
     """
-    with alone_with(home) as fd, contextlib.closing(DatabaseFile(fd, home / f"{FILE_NAME}-wal")) as file:
+    with alone_with(home) as fd, contextlib.closing(DatabaseFile(fd, home / _WAL)) as file:
         _need_room(home, file.size_octets)
         layout = file.layout()
         newest = steps()[-1][0]

@@ -65,6 +65,7 @@ class DatabaseFile:
         self._in_log: dict[int, int] = {}  # page → where its newest version lies in the log
         self.others: list[Other] = []
         self.log_is_hurt = False
+        self.log_goes_on = False  # behind a place where it is hurt, with something that was committed
         self.unread_pages = 0
         self.size_octets = os.fstat(fd).st_size
         try:
@@ -200,6 +201,7 @@ class DatabaseFile:
         # What a frame holds is checked with what the head of the one before says; where that head is gone it is believed.
         taken = [f.whole or (f.ours and not (at and frames[at - 1].ours)) for at, f in enumerate(frames)]
         last_commit = max((at for at, frame in enumerate(frames) if taken[at] and frame.commit), default=-1)
+        self.log_goes_on = last_commit > first_broken
         for at, frame in enumerate(frames):
             if taken[at] and at <= last_commit:
                 if self.log_is_hurt:
