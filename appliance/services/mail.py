@@ -218,6 +218,7 @@ class MailService:
             notify(watchdog=True)
 
     def _measure(self) -> None:
+        self._store.keep_ballast()
         free, total, reserve = self._store.room()
         self._bus.publish(StorageMeasured(at=time.time(), free_octets=free, total_octets=total, reserve_octets=reserve))
         self._problem("storage-failed", self._store.failure)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from ..mail.content import Content
 from ..status.bus import Bus
+from .ballast import PIECE_OCTETS, Ballast
 from .blobs import from_file, from_memory
-from .database import FILE_NAME, connect_writer, lengthen_wal
+from .database import FILE_NAME, WAL_OCTETS, connect_writer, lengthen_wal
 from .migrate import migrate
 from .reader import Query, Readers
 from .refusals import Damaged, NoSuchMessage, StorageFailed, StorageLow
@@ -43,9 +44,12 @@ class Store:
         self.bus = bus or Bus()
         self._scratch = scratch or Path(tempfile.gettempdir())
         self._path = home / FILE_NAME
+        self._ballast = Ballast(home)
+        if self._ballast.free() < PIECE_OCTETS:  # opening it makes files that it cannot do without
+            self._ballast.give_up()
         _create(self._path)
         self._segments = Segments(home / "blobs")
-        self._writer = Writer(self._path, self._segments, self.bus)
+        self._writer = Writer(self._path, self._segments, self.bus, self._ballast)
         self._readers = Readers(self._path)
 
     async def write(self, change: Change[T], *, durable: bool = True) -> T:
@@ -89,7 +93,16 @@ class Store:
         card it is left, so that the server starts and its owner can delete; a broken one shows in `failure`."""
         wal = self._path.with_name(self._path.name + "-wal")
         with contextlib.suppress(StorageLow, StorageFailed):
-            await self.write(lambda tx: lengthen_wal(wal), durable=False)
+            try:
+                await self.write(lambda tx: lengthen_wal(wal), durable=False)
+            except StorageLow:
+                self._ballast.give_up(WAL_OCTETS)
+                await self.write(lambda tx: lengthen_wal(wal), durable=False)
+        self.keep_ballast()
+
+    def keep_ballast(self) -> None:
+        """What is set aside for a full card is made again when there is room. To be called now and then. Blocks shortly."""
+        self._ballast.keep(reserve_octets=self.room()[2])
 
     def open_spool(self) -> Spool:
         return Spool(self._scratch)

@@ -26,6 +26,7 @@ from typing import Any
 
 from ..status.bus import Bus
 from ..status.events import Event
+from .ballast import Ballast
 from .checkpoints import Checkpoints, Log
 from .copying import Copier
 from .database import connect_writer
@@ -75,8 +76,9 @@ class _Outcome:
 
 
 class Writer:
-    def __init__(self, path: Path, segments: Segments, bus: Bus) -> None:
+    def __init__(self, path: Path, segments: Segments, bus: Bus, ballast: Ballast) -> None:
         self._connection = connect_writer(path)
+        self._ballast = ballast
         self._segments = segments
         self._bus = bus
         self._log = Log(path.with_name(path.name + "-wal"))
@@ -184,7 +186,11 @@ class Writer:
             self._connection.execute("COMMIT")
             wrote = self._log.look() != before
         except BaseException as fault:  # whatever it is, this thread goes on, and nobody waits for ever
-            self._undo(batch, outcomes, fault)
+            if _lacks_room(fault) and self._ballast.give_up():
+                self._take_back()
+                self._commit(batch)
+            else:
+                self._undo(batch, outcomes, fault)
             return
         self._segments.settle()
         if wrote and not durable:
@@ -213,13 +219,16 @@ class Writer:
     def _undo(self, batch: list[_Job], outcomes: list[_Outcome], fault: BaseException) -> None:
         """The whole batch is as if it had never come."""
         log.error("a change could not be written to the card: %s", fault)
-        with contextlib.suppress(sqlite3.Error):
-            self._connection.execute("ROLLBACK")
-        self._segments.settle()
+        self._take_back()
         if not _passing(fault):
             self.failure = str(fault)
         refused = {id(each.job): each for each in outcomes if each.fault is not None}
         _answer([refused.get(id(job)) or _Outcome(job, fault=_refusal(fault)) for job in batch])
+
+    def _take_back(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+        self._segments.settle()
 
     def _not_copied(self, job: _Job, fault: BaseException) -> None:
         """On the copier's thread: nothing that refers to its contents was written."""
@@ -233,6 +242,8 @@ class Writer:
     def _checkpoint_failed(self, fault: BaseException) -> None:
         """What was committed is in the log still, and on the card. But a card that cannot write one page will hardly
         write the next."""
+        if _lacks_room(fault) and self._ballast.give_up():
+            return  # the next pass has room
         log.error("the log could not be moved into the database: %s", fault)
         if not _passing(fault):
             self.failure = str(fault)
