@@ -30,6 +30,9 @@ class Io:
     def __add__(self, other: Io) -> Io:
         return Io(self.handed + other.handed, self.calls + other.calls, self.dirtied + other.dirtied)
 
+    def at_least(self, other: Io) -> Io:
+        return Io(max(self.handed, other.handed), max(self.calls, other.calls), max(self.dirtied, other.dirtied))
+
     def __sub__(self, other: Io) -> Io:
         return Io(self.handed - other.handed, self.calls - other.calls, self.dirtied - other.dirtied)
 
@@ -69,7 +72,8 @@ class OwnWrites:
             self._octets += caused_octets(io - self._threads.get(name, Io()))
         # The process's own count has those that have ended, too. What they did while they were looked at is known.
         known = sum((io for name, io in self._threads.items() if name not in now), self._ended)
-        self._ended = whole - sum(now.values(), Io())
+        # The whole was read first, so it may be behind its parts; it is not counted again when it has caught up.
+        self._ended = (whole - sum(now.values(), Io())).at_least(known)
         self._octets += caused_octets(self._ended - known)
         self._threads = now
         return self._octets

@@ -85,6 +85,19 @@ def test_a_thread_that_ended_is_counted_once(tmp_path: Path) -> None:
     assert process.own.octets() == 24_576
 
 
+def test_a_whole_that_is_behind_its_threads_is_not_counted_when_it_catches_up(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    process.writes("1", 8192)
+    assert process.own.octets() == 8192
+    before = (process.folder / "io").read_text()
+    process.writes("1", 4096)
+    late, in_time = before, (process.folder / "io").read_text()
+    (process.folder / "io").write_text(late)  # as it was read, just before the thread wrote
+    assert process.own.octets() == 12_288
+    (process.folder / "io").write_text(in_time)
+    assert process.own.octets() == 12_288
+
+
 @pytest.mark.parametrize("text", ["", "write_bytes: many\ncancelled_write_bytes: 0\nwchar: 1\nsyscw: 1", "wchar: 5"])
 def test_where_the_kernel_does_not_count_nothing_is(text: str, tmp_path: Path) -> None:
     fake = FakeSys(tmp_path)
