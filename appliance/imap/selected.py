@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..store import mailboxes, messages
 from ..store.refusals import NoSuchMailbox
-from .view import FlagRow, Journal, MailboxView
+from .view import SEEN, FlagRow, Journal, MailboxView
 
 
 @dataclass(slots=True, frozen=True)
@@ -76,7 +76,10 @@ def read_view(connection: sqlite3.Connection, mailbox_id: int, unread: Unread, j
     mailbox = mailboxes.get_mailbox(connection, mailbox_id)
     if mailbox is None:
         raise NoSuchMailbox("")
-    outline = messages.outline(connection, mailbox_id, below_uid=unread.uidnext, since=journal.modseq)
+    usual_flags = 0 if 2 * mailbox.unseen > mailbox.messages else SEEN
+    outline = messages.outline(
+        connection, mailbox_id, below_uid=unread.uidnext, since=journal.modseq, usual_flags=usual_flags
+    )
     missing = journal.missing(mailbox.highest_modseq)
     changed = () if missing is None else missing.touched
     if changed is None:

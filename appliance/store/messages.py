@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -67,33 +68,37 @@ class Outline:
     gone: list[int]
 
 
-_CHARACTER = 64  # flag bits are below it, so that each set of them is one printable character
-_FLAGS = bytes((octet - _CHARACTER) % 256 for octet in range(256))
+def outline(
+    connection: sqlite3.Connection, mailbox_id: int, *, below_uid: int, since: int, usual_flags: int
+) -> Outline:
+    """Messages with lower UIDs than `below_uid`. usual_flags: what most of them have.
 
-
-def outline(connection: sqlite3.Connection, mailbox_id: int, *, below_uid: int, since: int) -> Outline:
-    """Messages with lower UIDs than `below_uid`. What took longest, a Python object for each row, is left to SQLite."""
+    Cost: some 150 ns for each message, since only those that have other flags, or keywords, become objects of Python;
+    twice that where UIDs are missing in between.
+    """
     here = "FROM messages WHERE mailbox_id = ? AND uid < ?"
     which = (mailbox_id, below_uid)
-    characters = connection.execute(
-        f"SELECT coalesce(group_concat(char({_CHARACTER} + flags), ''), '') FROM (SELECT flags {here} ORDER BY uid)",
-        which,
-    ).fetchone()[0]
-    lowest, highest = connection.execute(f"SELECT min(uid), max(uid) {here}", which).fetchone()
-    if lowest is None:
-        uids = array("I")
-    elif highest - lowest + 1 == len(characters):  # none between them is missing
+    count, lowest, highest = connection.execute(f"SELECT count(*), min(uid), max(uid) {here}", which).fetchone()
+    dense = count and highest - lowest + 1 == count
+    uids = array("I")
+    if dense:
         uids = array("I", range(lowest, highest + 1))
-    else:
-        listed = connection.execute(
-            f"SELECT group_concat(uid) FROM (SELECT uid {here} ORDER BY uid)", which
-        ).fetchone()[0]
-        uids = array("I", map(int, listed.split(",")))
-    keywords = dict(connection.execute(f"SELECT uid, keywords {here} AND keywords <> ''", which).fetchall())
+    elif count:
+        # In the order of the primary key, since that is how the inner query finds them.
+        listed = connection.execute(f"SELECT group_concat(uid) FROM (SELECT uid {here} ORDER BY uid)", which).fetchone()
+        uids = array("I", map(int, listed[0].split(",")))
+    flags = array("B", bytes([usual_flags])) * count
+    keywords: dict[int, str] = {}
+    for uid, bits, words in connection.execute(
+        f"SELECT uid, flags, keywords {here} AND (flags <> ? OR keywords <> '')", (*which, usual_flags)
+    ):
+        flags[uid - lowest if dense else bisect_left(uids, uid)] = bits
+        if words:
+            keywords[uid] = words
     gone = connection.execute(
         "SELECT uid FROM expunged WHERE mailbox_id = ? AND modseq > ? AND uid < ?", (mailbox_id, since, below_uid)
     )
-    return Outline(uids, array("B", characters.encode("ascii").translate(_FLAGS)), keywords, sorted(u for (u,) in gone))
+    return Outline(uids, flags, keywords, sorted(uid for (uid,) in gone))
 
 
 def sizes(connection: sqlite3.Connection, mailbox_id: int) -> list[tuple[int, int]]:

@@ -150,9 +150,10 @@ Rows = dict[int, tuple[int, str]]
     st.dictionaries(st.integers(1, 60), st.tuples(st.integers(0, 31), st.sampled_from(["", "", "a", "a b"]))),
     st.sets(st.integers(1, 60)),
     st.integers(1, 70),
+    st.sampled_from([0, SEEN]),
 )
 @settings(max_examples=60, deadline=None)
-def test_an_outline_says_what_the_rows_say(held: Rows, gone: set[int], below_uid: int) -> None:
+def test_an_outline_says_what_the_rows_say(held: Rows, gone: set[int], below_uid: int, usual: int) -> None:
     """Dense or with gaps, empty or not."""
     connection = sqlite3.connect(":memory:")
     connection.executescript(
@@ -162,7 +163,7 @@ def test_an_outline_says_what_the_rows_say(held: Rows, gone: set[int], below_uid
     connection.executemany("INSERT INTO messages VALUES (7, ?, ?, ?)", [(uid, *row) for uid, row in held.items()])
     connection.execute("INSERT INTO messages VALUES (8, 1, 0, 'not of this mailbox')")
     connection.executemany("INSERT INTO expunged VALUES (7, ?, ?)", [(100 + uid, uid) for uid in gone])
-    found = messages.outline(connection, 7, below_uid=below_uid, since=120)
+    found = messages.outline(connection, 7, below_uid=below_uid, since=120, usual_flags=usual)
     connection.close()
     expected = {uid: held[uid] for uid in sorted(held) if uid < below_uid}
     assert list(found.uids) == list(expected)
