@@ -5,13 +5,16 @@ VENV := .venv$(if $(filter python3,$(PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: run test lint format bench bench-card bench-day bench-growth translations clean
+.PHONY: run test test-power lint format bench bench-card bench-day bench-growth bench-idle translations clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/merpati run
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n $(JOBS) $(ARGS)
+
+test-power: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.power --cuts 100 $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check appliance web tests bench
@@ -34,6 +37,9 @@ bench-day: $(VENV)/.installed-dev
 
 bench-growth: $(VENV)/.installed-dev
 	@$(BIN)/python -m bench.growth $(ARGS)
+
+bench-idle: $(VENV)/.installed-dev
+	@MERPATI_IDLE_S=600 $(BIN)/pytest -q -s tests/card/test_idle.py
 
 translations: $(VENV)/.installed-dev
 	$(BIN)/python -m web.catalogue
