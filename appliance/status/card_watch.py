@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -70,7 +70,7 @@ class CardWatch:
     async def start(self) -> None:
         self._unsubscribe = self._bus.subscribe(self._hear)
         self._budget = resumed(await asyncio.to_thread(kept, self._path))
-        await self.look()
+        await self._look_if_possible()
         self._task = asyncio.create_task(self._keep_looking())
 
     async def stop(self) -> None:
@@ -94,10 +94,14 @@ class CardWatch:
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(self._look_every_s)
-            try:
-                await self.look()
-            except Exception:
-                log.exception("what the card takes could not be counted")
+            await self._look_if_possible()
+
+    async def _look_if_possible(self) -> None:
+        """Counting keeps no mail from coming in."""
+        try:
+            await self.look()
+        except Exception:
+            log.exception("what the card takes could not be counted")
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, CardWritten):
@@ -166,8 +170,11 @@ def glance(path: Path, reader: CardReader, *, endurance_tb: int | None, timezone
 
 def kept(path: Path) -> Budget:
     """What the file holds; an empty budget when there is none, or it is damaged."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return _decoder.decode(path.read_bytes())
+    with contextlib.suppress(OSError, ValueError):  # msgspec's faults and those of text and dates are ValueErrors
+        budget = _decoder.decode(path.read_bytes())
+        for day in budget.days:
+            date.fromisoformat(day.day)  # one bit may have turned over
+        return budget
     return Budget()
 
 

@@ -140,7 +140,13 @@ async def test_a_new_process_goes_on_where_the_last_one_stood(machine: Machine) 
     await machine.watch.stop()
 
 
-DAMAGE = {"empty": b"", "half": b'{"days":[{"day":"2026-', "not ours": b'{"days": 3}', "no text": b"\xff\xfe\x00"}
+DAMAGE = {
+    "empty": b"",
+    "half": b'{"days":[{"day":"2026-',
+    "not ours": b'{"days": 3}',
+    "no day": b'{"days": [{"day": "2026-1:-24"}]}',
+    "no text": b"\xff\xfe\x00",
+}
 
 
 @pytest.mark.parametrize("name", DAMAGE)
@@ -202,6 +208,21 @@ async def test_the_day_is_the_owners(machine: Machine) -> None:
     assert [(day.day, day.written_octets) for day in card.days] == [("2026-11-25", MIB), ("2026-11-24", MIB)]
     await machine.watch.stop()
     assert (today(NOON + 6 * 3600, "Asia/Jakarta"), today(NOON + 6 * 3600, "UTC")) == ("2026-11-25", "2026-11-24")
+
+
+async def test_a_machine_that_tells_nothing_keeps_nobody_from_starting(
+    machine: Machine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault() -> None:
+        raise OSError("no /sys today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(machine.watch._reader, "counters", fault)
+        await machine.watch.start()
+    assert "could not be counted" in caplog.text
+    assert machine.watch.health() is None
+    assert (await machine.watch.look()).days
+    await machine.watch.stop()
 
 
 async def test_it_looks_again_and_again_and_outlives_a_fault(
