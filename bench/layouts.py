@@ -18,6 +18,7 @@ machine that does other things beside swings; the octets do not.
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sqlite3
 import tempfile
@@ -87,36 +88,39 @@ def messages(asked: argparse.Namespace) -> Iterator[bytes]:
 
 
 def table(mail: Sequence[bytes], rounds: int) -> None:
+    ways = [
+        Way(level, number, decoded)
+        for decoded in (False, True)
+        for number in (0, dictionary.NEWEST)
+        for level in LEVELS
+    ]
+    stored = {way: [way.pack(message) for message in mail] for way in ways}
+    pack_us, read_us, whole_us = dict.fromkeys(ways, math.inf), dict.fromkeys(ways, math.inf), math.inf
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        for _ in range(rounds):  # one after the other in each round, so that a busy minute is not one way's alone
+            for way in ways:
+                pack_us[way] = min(pack_us[way], us_each(way.pack, mail))
+                read_us[way] = min(read_us[way], us_each(unpack, stored[way]))
+            whole_us = min(whole_us, us_each(partial(spool, Path(folder)), mail))
     octets = sum(map(len, mail))
     print("| level | dictionary | base64 | stored | in pages | pack µs | read µs |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for decoded in (False, True):
-        for number in (0, dictionary.NEWEST):
-            for level in LEVELS:
-                way = Way(level, number, decoded)
-                stored = [way.pack(message) for message in mail]
-                pack_us = least_us(way.pack, mail, rounds) / len(mail)
-                read_us = least_us(unpack, stored, rounds) / len(mail)
-                small = [packed for packed in stored if len(packed) <= IN_DATABASE_OCTETS]
-                large_octets = sum(len(packed) for packed in stored if len(packed) > IN_DATABASE_OCTETS)
-                print(
-                    f"| {level} | {number or 'none'} | {'decoded' if decoded else 'as it came'} "
-                    f"| {sum(map(len, stored)) / octets:.4f} | {(pages_octets(small) + large_octets) / octets:.4f} "
-                    f"| {pack_us:.0f} | {read_us:.0f} |"
-                )
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        whole_us = least_us(partial(spool, Path(folder)), mail, rounds) / len(mail)
+    for way in ways:
+        in_pages = pages_octets([content for content in stored[way] if len(content) <= IN_DATABASE_OCTETS])
+        in_segments = sum(len(content) for content in stored[way] if len(content) > IN_DATABASE_OCTETS)
+        print(
+            f"| {way.level} | {way.number or 'none'} | {'decoded' if way.decoded else 'as it came'} "
+            f"| {sum(map(len, stored[way])) / octets:.4f} | {(in_pages + in_segments) / octets:.4f} "
+            f"| {pack_us[way]:.0f} | {read_us[way]:.0f} |"
+        )
     print(f"\nthe whole spool: {whole_us:.0f} µs a message")
 
 
-def least_us(work: Callable[[bytes], object], over: Sequence[bytes], rounds: int) -> float:
-    took: list[float] = []
-    for _ in range(rounds):
-        started = time.process_time()
-        for octets in over:
-            work(octets)
-        took.append((time.process_time() - started) * 1e6)
-    return min(took)
+def us_each(work: Callable[[bytes], object], over: Sequence[bytes]) -> float:
+    started = time.process_time()
+    for octets in over:
+        work(octets)
+    return (time.process_time() - started) / len(over) * 1e6
 
 
 def unpack(stored: bytes) -> None:
