@@ -20,7 +20,7 @@ from ..mail.envelope import Envelope, Notify, Peer, Protocol, Recipient
 from ..mail.reason import because
 from ..mail.reply import Reply
 from ..mime.encoded_words import decode as decode_words
-from ..mime.headers import header_end, header_values
+from ..mime.headers import header_values
 from ..route.destination import Local, Nowhere, Remote, belongs_to
 from ..status.events import Accepted
 from ..store.accounts import get_account
@@ -36,10 +36,8 @@ from .trace_id import new_trace_id
 log = logging.getLogger("merpati.intake")
 
 HOPS_MOST = 50  # Received lines; RFC 5321 6.3 asks for at least 100 hops or good sense, Postfix takes 50
-UNPACKED_AT_ONCE_OCTETS = 64 * 1024
 PLENTY_OCTETS = 256 * 1024 * 1024  # of free room; no card takes so much in the time that it is not asked again
 ASK_ROOM_EVERY_S = 1.0
-HEADER_OCTETS = 256 * 1024  # how far we look for the end of the header
 
 Sign = Callable[[str, bytes, Content], Awaitable[bytes]]
 """(domain of ours, header lines before the content, content) → DKIM-Signature lines, or b"" without a key."""
@@ -137,9 +135,7 @@ class Intake:
         if content.size > self.settings.message_size:
             return self.too_large()
         self._need_room(content.stored_octets)  # the peer may have said nothing of the size, or not the truth
-        # A small one is unpacked in less time than a thread takes to be told.
-        at_once = content.size <= UNPACKED_AT_ONCE_OCTETS
-        header = _header_of(content) if at_once else await asyncio.to_thread(_header_of, content)
+        header = content.header
         if len(header_values(header, b"Received")) > HOPS_MOST:
             return Reply(554, "4.6", because("loop", limit=HOPS_MOST))
         trace_id = new_trace_id()
@@ -310,16 +306,6 @@ class Intake:
             except AddressFault:
                 log.error("the account %r has no address to sign for", peer.account)
         return await self._sign(domain, b"", content)
-
-
-def _header_of(content: SpooledContent) -> bytes:
-    header = b""
-    for piece in content.pieces(0, HEADER_OCTETS):
-        header += piece
-        end = header_end(header)
-        if end >= 0:
-            return header[:end]
-    return header
 
 
 def _accepted(peer: Peer, envelope: Envelope, plan: DeliveryPlan) -> Accepted:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..mime import structure as mime_structure
+from ..mime.headers import header_end
 from . import base64_runs, layout
 from .blobs import StoredContent
 from .layout import FRAME_OCTETS
@@ -31,6 +32,7 @@ class Spool:
         self._folder = folder
         self._digest = blake2b(digest_size=DIGEST_OCTETS)
         self._scanner = mime_structure.StructureScanner()
+        self._header = b""
         self._waiting: list[bytes] = []  # less than a frame
         self._waiting_octets = 0
         self._packed: list[bytes] = []
@@ -57,6 +59,7 @@ class Spool:
         return SpooledContent(
             size=self.size,
             digest=self._digest.digest(),
+            header=self._header,
             structure=self._scanner.finish(),
             packed=b"".join(self._packed) if self._file is None else None,
             file=self._file,
@@ -71,6 +74,9 @@ class Spool:
             self._file.close()
 
     def _pack(self, octets: bytes) -> None:
+        if not self._packed_octets:
+            end = header_end(octets)
+            self._header = octets[:end] if end >= 0 else octets
         runs = base64_runs.find(octets)
         at = 0
         for run in runs:
@@ -94,7 +100,7 @@ class Spool:
 class SpooledContent:
     """A whole message, ready to be stored; a `mail.content.Content` as well.
 
-    digest: BLAKE2b-128 of the content; structure: what `mime/` read in it; stored_octets: its compressed size.
+    digest: BLAKE2b-128 of the content; header: its header, or what of it stands in the first frame; structure: what `mime/` read in it; stored_octets: its compressed size.
     """
 
     def __init__(
@@ -102,6 +108,7 @@ class SpooledContent:
         *,
         size: int,
         digest: bytes,
+        header: bytes,
         structure: mime_structure.Structure,
         packed: bytes | None,
         file: BinaryIO | None,
@@ -109,6 +116,7 @@ class SpooledContent:
     ) -> None:
         self.size = size
         self.digest = digest
+        self.header = header
         self.structure = structure
         self.packed = packed
         self.stored_octets = stored_octets
