@@ -14,7 +14,7 @@ import msgspec
 from ..mail.content import Content
 from ..mime.structure import decode
 from .interface import Store
-from .refusals import StoreRefusal
+from .refusals import StoreDamaged, StoreRefusal
 from .spool import DIGEST_OCTETS
 
 _RULES = (
@@ -89,6 +89,11 @@ _RULES = (
         " WHERE f.position < b.position + b.stored_octets AND b.position < f.position + f.stored_octets",
     ),
     (
+        "segment {} will give blocks back that its next content takes",
+        "SELECT DISTINCT f.segment_id FROM freed f JOIN segments s ON s.id = f.segment_id"
+        " WHERE f.position + f.stored_octets > s.used_octets",
+    ),
+    (
         "segment {} counts differ from its contents",
         "SELECT s.id FROM segments s LEFT JOIN (SELECT segment_id, sum(stored_octets) n, max(position + stored_octets) e"
         " FROM blobs WHERE refs > 0 GROUP BY segment_id) c ON segment_id = s.id"
@@ -115,8 +120,8 @@ def check(store: Store, *, contents: bool = True) -> list[str]:
 
     try:
         blob_ids = store.read_now(look)
-    except sqlite3.DatabaseError as fault:
-        return [*findings, f"the database is damaged: {fault}"]
+    except StoreDamaged as fault:
+        return [*findings, f"the database is damaged: {fault.what}"]
     if contents:
         findings += [f"content {blob_id} is damaged" for blob_id in blob_ids if not _intact(store, blob_id)]
     return findings

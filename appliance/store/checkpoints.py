@@ -87,8 +87,11 @@ class Checkpoints:
             if self._thread.is_alive() and pages < BLOCK_PAGES:
                 return
             self.wait()
-            self._pass(connection)
             self._next_at = pages + AGAIN_PAGES
+            try:
+                self._pass(connection)
+            except sqlite3.Error as fault:
+                self._failed(fault)
         elif pages >= self._next_at:
             self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
             self._thread.start()
@@ -101,35 +104,31 @@ class Checkpoints:
     def _run(self) -> None:
         try:
             connection = connect_checkpointer(self._path)
-        except sqlite3.Error as fault:
+            try:
+                for _ in range(2):  # the second is for what came during the first: then little is left to the writer
+                    self._pass(connection)
+                    self._write_out()
+            finally:
+                connection.close()
+        except Exception as fault:
             self._failed(fault)
-            return
-        try:
-            self._pass(connection)
-            self._write_out()
-        finally:
-            connection.close()
 
-    def _pass(self, connection: sqlite3.Connection) -> None:
-        """Waits for nobody: where another process is at it, it is done anyway."""
-        try:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        except sqlite3.Error as fault:
-            self._failed(fault)
+    @staticmethod
+    def _pass(connection: sqlite3.Connection) -> None:
+        """Waits for nobody: where another process is at it, it is done anyway. Raises sqlite3.Error."""
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _write_out(self) -> None:
         """What the pass left in the kernel's memory goes to the card, a piece at a time, so that a commit's flush finds
         its turn in between. SQLite syncs the database only with the last page of the log: all at once, and in the
-        writer's second pass. Errors are found by that sync.
+        writer's pass. Raises OSError.
 
         The descriptor is SQLite's own: were we to open one of ours, closing it would drop SQLite's locks.
         """
         fd = _descriptor_of(self._path)
-        if fd is None:
-            return
-        size = self._path.stat().st_size
-        for start in range(0, size, PIECE_OCTETS):
-            push(fd, start, PIECE_OCTETS, wait=True)
+        if fd is not None:
+            for start in range(0, os.fstat(fd).st_size, PIECE_OCTETS):
+                push(fd, start, PIECE_OCTETS, wait=True)
 
 
 def _descriptor_of(path: Path) -> int | None:

@@ -28,12 +28,12 @@ AHEAD_PIECES = 3  # on their way to the card: enough that it is never idle, and 
 
 
 class Job(Protocol):
-    """A change that waits for its contents. places: where they lie by now, by `id(content)`. answered: it
-    is committed or refused."""
+    """A change that waits for its contents. places: where they lie by now, by `id(content)`. answered: is
+    set when it is committed or refused."""
 
     contents: Sequence[SpooledContent]
     places: dict[int, Place]
-    answered: threading.Event
+    answered: threading.Event | None
 
 
 J = TypeVar("J", bound=Job)
@@ -124,12 +124,14 @@ class Copier(Generic[J]):
             companions, self._companions = self._companions, []
         self._ready(copied + companions)
         for job in copied:  # or the next batch would stand before their commit in the card's queue
-            job.answered.wait()
+            if job.answered is not None:
+                job.answered.wait()
 
     def _copied(self, job: J) -> bool:
         try:
             for content in job.contents:
-                self._copy_one(job, content)
+                if id(content) not in job.places:  # one that is added twice has its second copy made in its turn
+                    self._copy_one(job, content)
         except BaseException as fault:  # whatever it is, this thread goes on, and nobody waits for ever
             self._refuse(job, fault)
             return False

@@ -64,7 +64,7 @@ class _Job:
     loop: asyncio.AbstractEventLoop | None
     contents: Sequence[SpooledContent] = ()  # the large ones
     places: dict[int, Place] = field(default_factory=dict)
-    answered: threading.Event = field(default_factory=threading.Event)
+    answered: threading.Event | None = None  # for those with contents
 
 
 @dataclass(slots=True)
@@ -129,6 +129,7 @@ class Writer:
             elif self.failure is not None:
                 _answer([_Outcome(job, fault=StorageFailed(self.failure))])
             elif job.contents:
+                job.answered = threading.Event()
                 self._copier.submit(job)
             elif not (message and self._copier.takes_along(job)):
                 self._jobs.put([job])
@@ -245,7 +246,7 @@ class Writer:
         if _lacks_room(fault) and self._ballast.give_up():
             return  # the next pass has room
         log.error("the log could not be moved into the database: %s", fault)
-        if not _passing(fault):
+        if _of_the_disk(fault) and not _passing(fault):
             self.failure = str(fault)
 
     def _others_version(self) -> int:
@@ -287,7 +288,8 @@ def _answer(outcomes: Sequence[_Outcome]) -> None:
     for each in outcomes:
         for place in each.job.places.values():
             place.file.release()
-        each.job.answered.set()
+        if each.job.answered is not None:
+            each.job.answered.set()
         if each.job.loop is None:
             _settle([each])
         else:

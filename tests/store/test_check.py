@@ -79,6 +79,7 @@ DAMAGE = [
     ),
     ("UPDATE freed SET position = 0", "content 2 lies in blocks that will be given back"),
     ("UPDATE segments SET live_octets = 1", "segment 1 counts differ from its contents"),
+    ("UPDATE freed SET stored_octets = 99999", "segment 1 will give blocks back that its next content takes"),
     ("UPDATE segments SET used_octets = 1", "segment 1 counts differ from its contents"),
     ("DELETE FROM queue_recipients", "queued message 1 has no recipient"),
     ("DELETE FROM queue_messages", "queued recipient 1 has no message"),
