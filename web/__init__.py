@@ -28,7 +28,7 @@ from .webmail.views import webmail
 from .wizard.views import wizard
 from .words import LANGUAGE_COOKIE, LANGUAGES, set_up_words
 
-__all__ = ["StatusDoor", "WebDeps", "create_app"]
+__all__ = ["StatusDoor", "WebDeps", "create_app", "create_app_without_store"]
 
 # What answers at any time and anybody in the house: the style of the refusal itself, and the choice of a language.
 ALWAYS = {"asset", "choose_language"}
@@ -55,6 +55,25 @@ def create_app(deps: WebDeps) -> Flask:
     else:
         this.claim.ensure()
     return app
+
+
+def create_app_without_store(secret_key: bytes) -> Flask:
+    """All there is while the mail store cannot be opened: one page that says so. It tells nobody more than that."""
+    app = Flask(__name__, static_folder=None)
+    security.protect(app, secret_key)
+    set_up_words(app)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(asset=_asset_address)
+    app.before_request(_out_of_order)
+    app.add_url_rule("/static/<path:name>", "asset", _asset)
+    app.add_url_rule("/language", "choose_language", _choose_language, methods=["POST"])
+    return app
+
+
+def _out_of_order() -> ResponseReturnValue | None:
+    if request.endpoint in ALWAYS:
+        return None
+    return render_template("shared/out_of_order.html"), 503, {"Retry-After": "60"}
 
 
 def _let_in() -> ResponseReturnValue | None:

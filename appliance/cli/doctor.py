@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import sys
@@ -17,6 +18,7 @@ from ..mail.address import Address, AddressFault
 from ..services.alone import NotAlone, alone
 from ..services.places import Places
 from ..store.migrate import SchemaTooNew
+from ..store.refusals import StoreDamaged
 from .root import fail, places, say
 from .running import card_now, has_store, open_store
 
@@ -91,6 +93,9 @@ def _kept(where: Places, *, expected: bool) -> list[Finding]:
         return [mail_store.damaged("store.db is not there")] if expected else []
     try:
         with open_store(where) as store:
-            return [*mail_store.check(store), mail_queue.check(store)]
+            found = mail_store.check(store)
+            with contextlib.suppress(StoreDamaged):  # which is among what was found
+                found.append(mail_queue.check(store))
+            return found
     except (sqlite3.Error, SchemaTooNew) as fault:
         return [mail_store.damaged(fault)]

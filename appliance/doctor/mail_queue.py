@@ -15,7 +15,7 @@ LONG_S = 4 * 3600.0
 
 
 def check(store: Store, now: float | None = None) -> Finding:
-    """Raises sqlite3.DatabaseError where the store cannot be read."""
+    """Raises StoreDamaged where the store cannot be read."""
     messages, held = store.read_now(_look)
     return judge(messages, held, time.time() if now is None else now)
 

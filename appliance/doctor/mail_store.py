@@ -6,6 +6,7 @@ from ..store.check import check as check_store
 from ..store.interface import Store
 from .finding import Finding, Status
 
+MEND = "Stop the server and run merpati doctor --repair: it saves what can still be read. Then replace the card."
 SAID_MOST = 20  # a card that fails may bring thousands, and one step mends them all
 
 
@@ -21,4 +22,4 @@ def check(store: Store, *, contents: bool = True) -> list[Finding]:
 
 def damaged(what: object) -> Finding:
     what = f"The mail store is damaged: {what}."
-    return Finding("store", Status.BROKEN, what, "Make a backup now and replace the card.")
+    return Finding("store", Status.BROKEN, what, MEND)

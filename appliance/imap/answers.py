@@ -41,6 +41,7 @@ _CODES: tuple[tuple[type[refusals.StoreRefusal], str], ...] = (
     (refusals.MailboxFixed, "CANNOT"),
     (refusals.NoSuchMessage, "EXPUNGEISSUED"),
     (refusals.Damaged, "CORRUPTION"),
+    (refusals.StoreDamaged, "CORRUPTION"),
     (refusals.NoSuchAccount, "UNAVAILABLE"),
     (refusals.StorageLow, "UNAVAILABLE"),
     (refusals.StorageFailed, "UNAVAILABLE"),

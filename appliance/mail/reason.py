@@ -116,6 +116,10 @@ WORDINGS: dict[str, Wording] = {
         "Storage failed, try again later",
         "The card did not keep what was written to it: {what}. Make a backup now and replace the card.",
     ),
+    "store-damaged": Wording(
+        "A part of the mail store cannot be read, try again later",
+        "A part of the mail store cannot be read ({what}). Stop the server and run `merpati doctor --repair`.",
+    ),
     "content-damaged": Wording(
         "That message is damaged and cannot be read",
         "Message content {blob} does not read back as it was written: the card is failing. Make a backup now.",

@@ -36,7 +36,7 @@ from ..store.changes.delivery import DeliveryPlan
 from ..store.changes.queue import note_attempt
 from ..store.interface import Store
 from ..store.queue_rows import QueuedMessage, QueuedRecipient
-from ..store.refusals import StoreRefusal
+from ..store.refusals import StoreDamaged, StoreRefusal
 from ..store.transaction import Change
 from ..transport.interpret import RecipientOutcome
 from ..transport.transaction import Job
@@ -265,6 +265,9 @@ class QueueRunner:
                 envid=message.envid,
             )
             return content, await self._deliverer.deliver(job)
+        except StoreDamaged as damage:  # what it is of can be read again once the store is repaired, or never; wait
+            log.error("%s cannot be sent now: %s", message.trace_id, damage)
+            return None, _for_all(to, Outcome.DEFERRED, "4.3.0", damage.reason)
         except StoreRefusal as refusal:
             # Content that does not read back will not get better by waiting; who sent it may still have it.
             log.error("%s cannot be sent: %s", message.trace_id, refusal)

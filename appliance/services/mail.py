@@ -8,6 +8,7 @@ address, port or limits changed, the queue when the way out did. `merpati.yaml` 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -15,7 +16,7 @@ import socket
 import time
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..accounts.accounts import Accounts
 from ..config import Config, ConfigFault, load
@@ -36,14 +37,20 @@ from ..status.socket import StatusServer, VerbRefused
 from ..status.trace import TraceWriter
 from ..store import queue_rows
 from ..store.interface import Store
+from ..store.reader import speaks_of_damage
+from ..store.refusals import StoreDamaged
 from ..tls.contexts import ServerContext
 from .alone import NotAlone, alone
 from .listeners import Listeners, Parts
 from .memory import give_back
 from .notify import notify, watchdog_every_s
+from .opening import UNUSABLE
 from .outbound import make_runner
 from .places import Places
 from .ready import tell_ready
+
+if TYPE_CHECKING:
+    from .without_store import WithoutStore
 
 log = logging.getLogger("merpati.mail")
 
@@ -57,11 +64,21 @@ def main(places: Places) -> None:
     places.make()
     lock = alone(places.mail_lock, places.home)
     try:
-        asyncio.run(MailService(places).run())
+        asyncio.run(_service(places).run())
     except FileExistsError as fault:  # two homes, one runtime folder
         raise NotAlone(str(fault)) from None
     finally:
         os.close(lock)
+
+
+def _service(places: Places) -> MailService | WithoutStore:
+    try:
+        return MailService(places)
+    except (*UNUSABLE, OSError) as fault:
+        log.error("the mail store cannot be opened: %s", fault)
+        from .without_store import WithoutStore
+
+        return WithoutStore(places, fault)
 
 
 class MailService:
@@ -102,7 +119,8 @@ class MailService:
             await self._card.start()
             await self._status.start()
             await self._reload()
-            await self._tell_queue()
+            with contextlib.suppress(StoreDamaged):  # it is told; what does not lie there goes on
+                await self._tell_queue()
             watch = asyncio.create_task(self._watch())
             await self._ended.wait()
         finally:
@@ -221,7 +239,10 @@ class MailService:
         self._store.keep_ballast()
         free, total, reserve = self._store.room()
         self._bus.publish(StorageMeasured(at=time.time(), free_octets=free, total_octets=total, reserve_octets=reserve))
-        self._problem("storage-failed", self._store.failure)
+        failure = self._store.failure
+        damaged = failure is not None and speaks_of_damage(failure)
+        self._problem("storage-failed", None if damaged else failure)
+        self._problem("store-not-written", failure if damaged else None)
         address = own_address()
         if address is not None and address != self._board.snapshot.address:  # for the lamp test
             self._bus.publish(AddressKnown(at=time.time(), address=address))
@@ -236,7 +257,10 @@ class MailService:
 
     def _health(self) -> tuple[str | None, str | None]:
         """(what a new start would mend, what it would not)"""
-        fatal = self._store.failure or self._status.health() or self._listeners.health()
+        failure = self._store.failure
+        if failure is not None and speaks_of_damage(failure):  # a new start would only write to it once more
+            return self._status.health() or self._listeners.health(), failure
+        fatal = failure or self._status.health() or self._listeners.health()
         return fatal, (self._runner.health() if self._runner is not None else None) or self._card.health()
 
     async def _tell_queue(self) -> None:

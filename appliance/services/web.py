@@ -14,8 +14,9 @@ from pathlib import Path
 
 import msgspec
 import waitress.server
+from flask import Flask
 
-from web import WebDeps, create_app
+from web import WebDeps, create_app, create_app_without_store
 
 from ..config import ConfigFault, ListenConfig, load
 from ..status.card_tell import WriteTeller
@@ -24,13 +25,18 @@ from ..status.events import ListenerChanged
 from ..store.interface import Store
 from .memory import give_back
 from .notify import notify
+from .opening import TRY_AGAIN_S, UNUSABLE, can_be_opened
 from .places import Places
 from .ready import tell_ready
 from .sockets import inherited
 
+log = logging.getLogger("merpati.web")
+
 THREADS = 8  # one for each event stream of an open dashboard, and some for pages
 BODY_MOST_OCTETS = 1024 * 1024
-UNSENT_OCTETS = 1024 * 1024  # of an answer, for a browser that is slow; waitress keeps as much again that is sent already
+UNSENT_OCTETS = (
+    1024 * 1024
+)  # of an answer, for a browser that is slow; waitress keeps as much again that is sent already
 SECRET_OCTETS = 32
 AGAIN_AFTER_S = 2.0
 ENDS = (signal.SIGTERM, signal.SIGINT)
@@ -43,19 +49,10 @@ def main(places: Places) -> None:
     places.make()
     # Waited for rather than handled: a handler runs inside whatever the main thread holds just then, locks included.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
-    store = Store(places.home, scratch=places.runtime)
+    store = _store(places)
     try:
         config = load(places.config)
-        app = create_app(
-            WebDeps(
-                home=places.home,
-                runtime=places.runtime,
-                store=store,
-                load_config=lambda: load(places.config),
-                status=StatusClient(places.status_socket),
-                secret_key=_secret_key(places.home / "keys" / "web-secret"),
-            )
-        )
+        app = _app(places, store)
         listener = inherited().get("web") or _listen(places, config.listen)
         if listener is None:
             return
@@ -76,16 +73,53 @@ def main(places: Places) -> None:
         threading.Thread(target=teller.keep_telling, args=(threading.Event(),), name="writes", daemon=True).start()
         shown = f"[{host}]" if ":" in host else host
         print(f"Merpati's page: http://{shown}:{port}/", flush=True)
-        if not config.is_set_up:
+        if store is not None and not config.is_set_up:
             print(f"It is not set up yet. The claim code: {app.extensions['merpati'].claim.ensure()}", flush=True)
         tell_ready("web", {"web": port})
-        signal.sigwait(ENDS)
+        _wait(places, store)
         notify(stopping=True)
-        app.extensions["merpati"].close()  # open dashboards
+        if store is not None:
+            app.extensions["merpati"].close()  # open dashboards
         server.task_dispatcher.shutdown(timeout=2)  # or a page still being answered would find its socket gone
         server.close()
     finally:
-        store.close()
+        if store is not None:
+            store.close()
+
+
+def _store(places: Places) -> Store | None:
+    """None: it cannot be opened, and the page says so."""
+    try:
+        return Store(places.home, scratch=places.runtime)
+    except (*UNUSABLE, OSError) as fault:
+        log.error("the mail store cannot be opened: %s", fault)
+        return None
+
+
+def _app(places: Places, store: Store | None) -> Flask:
+    key = _secret_key(places.home / "keys" / "web-secret")
+    if store is None:
+        return create_app_without_store(key)
+    return create_app(
+        WebDeps(
+            home=places.home,
+            runtime=places.runtime,
+            store=store,
+            load_config=lambda: load(places.config),
+            status=StatusClient(places.status_socket),
+            secret_key=key,
+        )
+    )
+
+
+def _wait(places: Places, store: Store | None) -> None:
+    """For the end; without a store also until there is one: then whoever started this process starts it again."""
+    if store is not None:
+        signal.sigwait(ENDS)
+        return
+    while signal.sigtimedwait(ENDS, TRY_AGAIN_S) is None:
+        if can_be_opened(places.home, places.runtime):
+            return
 
 
 def _listen(places: Places, listen: ListenConfig) -> socket.socket | None:

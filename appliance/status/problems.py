@@ -59,6 +59,21 @@ WORDS: dict[str, Words] = {
         "The card may be worn out within half a year: {per_day} a day are written to it.",
         "Have a new card and a backup ready. If you know what the card endures, set `limits.card_endurance`.",
     ),
+    "store-damaged": Words(
+        "A part of the mail store cannot be read ({what}). All other mail is kept and delivered as before.",
+        "Stop the server and run `merpati doctor --repair`: it saves what can still be read and says what cannot.",
+        Severity.DANGER,
+    ),
+    "store-not-written": Words(
+        "The mail store is damaged ({what}), so nothing more is written to it. New mail is asked to come later.",
+        "Stop the server and run `merpati doctor --repair`: it saves what can still be read and says what cannot.",
+        Severity.DANGER,
+    ),
+    "store-unusable": Words(
+        "The mail store cannot be opened ({what}). New mail is asked to come later.",
+        "Stop the server and run `merpati doctor --repair`: it saves what can still be read and says what cannot.",
+        Severity.DANGER,
+    ),
     "content-damaged": Words(
         "Stored mail does not read back as it was written ({what}).",
         "Make a backup now, replace the card and run `merpati doctor`.",

@@ -13,10 +13,12 @@ import fcntl
 import os
 import sqlite3
 import tempfile
+import time
 from pathlib import Path
 
 from ..mail.content import Content
 from ..status.bus import Bus
+from ..status.problems import found
 from .ballast import PIECE_OCTETS, Ballast
 from .blobs import from_file, from_memory
 from .database import FILE_NAME, WAL_OCTETS, connect_writer, lengthen_wal
@@ -50,7 +52,8 @@ class Store:
         _create(self._path)
         self._segments = Segments(home / "blobs")
         self._writer = Writer(self._path, self._segments, self.bus, self._ballast)
-        self._readers = Readers(self._path)
+        self._readers = Readers(self._path, self._cannot_read)
+        self._unread = False
 
     async def write(self, change: Change[T], *, durable: bool = True) -> T:
         """Durability: as `durable` says, when this returns. Raises what the change raises, or StorageFailed.
@@ -126,6 +129,12 @@ class Store:
     def failure(self) -> str | None:
         """What the disk said when it failed us, or None while all is well."""
         return self._writer.failure
+
+    def _cannot_read(self, what: str) -> None:
+        """Told once: what does not read will not read again."""
+        if not self._unread:
+            self._unread = True
+            self.bus.publish(found("store-damaged", time.time(), what=what))
 
     def close(self) -> None:
         self._writer.close()

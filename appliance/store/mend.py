@@ -596,7 +596,8 @@ class Mender:
             "UPDATE segments SET"
             " live_octets = (SELECT coalesce(sum(stored_octets), 0) FROM blobs WHERE segment_id = segments.id AND refs > 0),"
             " used_octets = max(used_octets,"
-            "  (SELECT coalesce(max(position + stored_octets), 0) FROM blobs WHERE segment_id = segments.id))"
+            "  (SELECT coalesce(max(position + stored_octets), 0) FROM blobs WHERE segment_id = segments.id),"
+            "  (SELECT coalesce(max(position + stored_octets), 0) FROM freed WHERE segment_id = segments.id))"
         )
         highest = self._noticed.highest
         if (last := highest.get("blobs", 0)) > self._one("SELECT coalesce(max(id), 0) FROM blobs"):

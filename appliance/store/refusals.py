@@ -64,6 +64,14 @@ class StorageFailed(StoreRefusal):
         super().__init__(because("storage-failed", what=what))
 
 
+class StoreDamaged(StoreRefusal):
+    """A part of the database cannot be read, or all of it. Other parts may be as they should."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(because("store-damaged", what=what))
+        self.what = what
+
+
 class Damaged(StoreRefusal):
     """A stored content does not read back as what was stored."""
 
