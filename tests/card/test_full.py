@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from bench.card.card import missing
+from tests.attacks.browser import Browser
 from tests.power.server import Server
 from tests.support.imap_client import ImapClient
+from tests.support.world import ADMIN_PASSWORD
 
 from .at_work import checked, deliver, reader_of
 from .conftest import Starts
@@ -100,10 +102,12 @@ async def is_free(filler: Filler, octets: int) -> None:
 
 
 async def test_a_card_that_is_full_to_its_last_block(starts: Starts) -> None:
-    async with starts(
-        before="import appliance.store.writer as writer; writer.FREE_AFTER_S = 1.0", looks_every_s=0.5
-    ) as at:
+    soon = "import appliance.store.writer as writer; writer.FREE_AFTER_S = 1.0"
+    async with starts(before=soon, looks_every_s=0.5) as at, contextlib.AsyncExitStack() as stack:
         server, filler = at.server, Filler(at.card.mount)
+        web = Server(server.home, server.run, command="web")
+        stack.callback(web.kill)
+        await asyncio.to_thread(web.start)
         for number in range(LARGE):
             await deliver(server, large(number), 250)
         async with reader_of(server, "ana") as imap:
@@ -122,6 +126,10 @@ async def test_a_card_that_is_full_to_its_last_block(starts: Starts) -> None:
             filler.leave(0)
             assert filler.free == 0
             await deliver(server, small(1), "452 4.3.1")
+            browser = Browser(web.ports["web"])
+            await asyncio.to_thread(browser.post, "/sign-in", {"password": ADMIN_PASSWORD})
+            page = (await asyncio.to_thread(browser.get, "/admin/")).shown
+            assert "The card is full" in page and "Delete mail now." in page
             answer = await imap.command("APPEND INBOX {}", small(2))
             assert answer.done.status == "NO", answer.done
             await imap.ok("SELECT INBOX")
@@ -149,6 +157,7 @@ async def test_a_card_that_is_full_to_its_last_block(starts: Starts) -> None:
 
         # A restart on the full card: it starts, is whole, can be read and deleted from.
         filler.leave(0)
+        await asyncio.to_thread(web.stop)
         await asyncio.to_thread(server.stop)
         filler.leave(0)
         await asyncio.to_thread(server.start)

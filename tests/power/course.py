@@ -32,7 +32,7 @@ from .server import Server, set_up_home
 
 LOAD_S = (0.3, 3.0)
 STARTING_S = (0.0, 1.2)
-LINGER_S = 0.3
+LINGER_S = 1.0
 
 
 @dataclass

@@ -41,8 +41,8 @@ def set_up_home(home: Path, users: tuple[str, ...], settings: Mapping[str, Any])
 
 
 class Server:
-    """home: on the card; run: a folder that is not, where its log goes too. command: mail, or run for all three processes.
-    before: Python that its process does first,
+    """home: on the card; run: a folder that is not, where its log goes too. command: mail, run for all
+    three processes, or web for one more beside mail in the same runtime folder. before: Python that its process does first,
     such as making a period shorter; looks_every_s: at the card's free space and its own health."""
 
     def __init__(
@@ -58,17 +58,19 @@ class Server:
 
     def launch(self) -> None:
         """Does not wait until it is ready."""
-        shutil.rmtree(self.run / "run", ignore_errors=True)  # a tmpfs does not outlive the power either
-        (self.run / "run").mkdir(parents=True)
+        if self._command != "web":  # a tmpfs does not outlive the power either
+            shutil.rmtree(self.run / "run", ignore_errors=True)
+            (self.run / "run").mkdir(parents=True)
+        path = self.run / "run" / f"notify-{self._command}"
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notify.bind(str(self.run / "run" / "notify"))
+        self._notify.bind(str(path))
         with open(self.run / "server.log", "ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", f"{self._before}\n{_MAIN}", "--home", str(self.home), self._command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environment() | self._looks | {"NOTIFY_SOCKET": str(self.run / "run" / "notify")},
+                env=self._environment() | self._looks | {"NOTIFY_SOCKET": str(path)},
             )
 
     def start(self) -> None:
