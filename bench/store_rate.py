@@ -10,6 +10,9 @@ change of its own, with 1, 10 and 50 deliveries under way at once, and prints fo
   down; `-` where strace is missing or may not trace;
 - octets handed to the kernel for each octet of mail, checkpoints included.
 
+With `--card PROFILE` (`python -m bench.store_rate --card a1`) it is `bench/store_card.py` that measures, on a simulated
+card, with a household's mail in place of mails of one size.
+
 The log is warm (a first batch is not counted), as it is on a server that runs. DIR should lie on the medium that is in
 question: in memory (tmpfs) a flush costs nothing, and only the flushes and the octets mean something. Nothing is
 asserted here; docs/performance.md holds figures with their machines.
@@ -51,6 +54,11 @@ class Run:
 
 def main() -> None:
     asked = arguments()
+    if asked.card is not None:
+        from bench.store_card import print_table
+
+        print_table(asked.card, asked.concurrent, asked.messages)
+        return
     if asked.only is not None:  # the run inside strace
         measure(Path(asked.folder), asked.only, asked.messages, asked.size)
         return
@@ -74,6 +82,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--concurrent", type=int, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--card", help="a1, a2, old, fast or plain: on a simulated card")
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
