@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import itertools
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ from bench.card.card import missing
 from .course import elsewhere, first_home, run_card
 from .ledger import Figures
 
-PROFILES = ("fast", "a1", "a2", "fast")
+CARDS = (("fast", True), ("a1", False), ("a2", True), ("fast", False))  # profile, hurried
 PER_CARD = 10
 
 
@@ -34,20 +35,29 @@ def main() -> int:
         return 0
     seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(2**31)
     print(f"seed {seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as with Ctrl-C: nothing stays mounted
     total = Figures()
     began_at = time.monotonic()
-    profiles = itertools.cycle(PROFILES)
+    cards = itertools.cycle(CARDS)
     with tempfile.TemporaryDirectory(prefix="merpati-power-") as folder:
         work = Path(folder)
         for number, before in enumerate(range(0, asked.cuts, asked.per_card)):
-            profile, cuts = next(profiles), min(asked.per_card, asked.cuts - before)
+            (profile, hurried), cuts = next(cards), min(asked.per_card, asked.cuts - before)
             with elsewhere() as there:
                 first = first_home(work / f"{number}", there)
                 figures, wrong = asyncio.run(
-                    run_card(work / f"{number}", first, there, cuts=cuts, profile=profile, seed=seed + number)
+                    run_card(
+                        work / f"{number}",
+                        first,
+                        there,
+                        cuts=cuts,
+                        profile=profile,
+                        seed=seed + number,
+                        hurried=hurried,
+                    )
                 )
             _add(total, figures)
-            print(f"card {number + 1} ({profile}): {_words(figures)}", flush=True)
+            print(f"card {number + 1} ({profile}{', hurried' if hurried else ''}): {_words(figures)}", flush=True)
             if wrong:
                 print("\n".join(wrong[:50]))
                 return 1

@@ -33,6 +33,14 @@ from .server import Server, set_up_home
 LOAD_S = (0.3, 3.0)
 STARTING_S = (0.0, 1.2)
 LINGER_S = 1.0
+# What is rare on a card happens every second: the log moved into the database, segments begun, blocks given back.
+HURRIED = """
+import appliance.store.database
+appliance.store.database.CHECKPOINT_PAGES = 60
+import appliance.store.segments, appliance.store.writer
+appliance.store.segments.SEGMENT_OCTETS = 2 * 1024 * 1024
+appliance.store.writer.FREE_AFTER_S = 0.5
+"""
 
 
 @dataclass
@@ -71,13 +79,13 @@ def elsewhere() -> Iterator[Elsewhere]:
 
 
 class Course:
-    """first: a home that is set up already, to be copied onto the card."""
+    """first: a home that is set up already, to be copied onto the card. hurried: see HURRIED."""
 
-    def __init__(self, card: Card, first: Path, run: Path, there: Elsewhere, seed: int) -> None:
+    def __init__(self, card: Card, first: Path, run: Path, there: Elsewhere, seed: int, *, hurried: bool) -> None:
         self._card = card
         self._there = there
         self._rng = random.Random(seed)
-        self._server = Server(card.mount / "home", run)
+        self._server = Server(card.mount / "home", run, before=HURRIED if hurried else "")
         self._ledger = Ledger()
         self._desks = {name: Desk((WORK, KEPT)) for name in DESKS}
         self._round = 0
@@ -198,11 +206,12 @@ async def run_card(
     cuts: int,
     profile: str,
     seed: int,
+    hurried: bool,
     tell: Callable[[Figures], None] = lambda _: None,
 ) -> tuple[Figures, list[str]]:
     """A fresh card, cut so many times, or until something was wrong: figures, and what it was."""
     with Card(work / "card", profile=profile, size_mib=512) as card:
-        course = Course(card, first, work / "beside", there, seed)
+        course = Course(card, first, work / "beside", there, seed, hurried=hurried)
         try:
             await course.prepare()
             for _ in range(cuts):

@@ -20,12 +20,12 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize(("profile", "cuts"), [("fast", (CUTS + 1) // 2), ("a1", CUTS // 2)])
-async def test_what_was_acknowledged_survives(tmp_path: Path, profile: str, cuts: int) -> None:
+@pytest.mark.parametrize(("profile", "hurried", "cuts"), [("fast", True, (CUTS + 1) // 2), ("a1", False, CUTS // 2)])
+async def test_what_was_acknowledged_survives(tmp_path: Path, profile: str, hurried: bool, cuts: int) -> None:
     seed = random.SystemRandom().randrange(2**31)
     with elsewhere() as there:
         first = first_home(tmp_path, there)
-        figures, wrong = await run_card(tmp_path, first, there, cuts=cuts, profile=profile, seed=seed)
+        figures, wrong = await run_card(tmp_path, first, there, cuts=cuts, profile=profile, seed=seed, hurried=hurried)
     assert wrong == [], f"seed {seed}"
     assert figures.cuts == cuts
     assert figures.acknowledged.total() > 0
