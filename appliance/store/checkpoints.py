@@ -83,23 +83,28 @@ class Checkpoints:
         if pages < self._pages:  # begun anew
             self._next_at = CHECKPOINT_PAGES
         self._pages = pages
-        if self._thread is not None:
-            if self._thread.is_alive() and pages < BLOCK_PAGES:
-                return
-            self.wait()
-            self._next_at = pages + AGAIN_PAGES
-            try:
+        try:
+            if self._thread is not None:
+                if self._thread.is_alive() and pages < BLOCK_PAGES:
+                    return
+                self.wait()
+                self._next_at = pages + AGAIN_PAGES
                 self._pass(connection)
-            except sqlite3.Error as fault:
-                self._failed(fault)
-        elif pages >= self._next_at:
-            self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
-            self._thread.start()
+            elif pages >= self._next_at:
+                self._next_at = pages + AGAIN_PAGES
+                self._thread = self._started()
+        except Exception as fault:
+            self._failed(fault)
 
     def wait(self) -> None:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
+        thread.start()
+        return thread
 
     def _run(self) -> None:
         try:

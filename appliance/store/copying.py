@@ -67,8 +67,9 @@ class Copier(Generic[J]):
     def submit(self, job: J) -> None:
         with self._changed:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="store-copier", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="store-copier", daemon=True)
+                thread.start()
+                self._thread = thread
             self._waiting.append(job)
             self._changed.notify()
 

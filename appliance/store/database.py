@@ -8,7 +8,7 @@ from pathlib import Path
 
 FILE_NAME = "store.db"
 PAGE_OCTETS = 4096
-CHECKPOINT_PAGES = 2000  # in the WAL when they are moved into the database (measured: docs/decisions/0006)
+CHECKPOINT_PAGES = 2000  # in the WAL when they are moved into the database (measured: docs/decisions/0007)
 WAL_OCTETS = (CHECKPOINT_PAGES + 1000) * 4120  # with what is committed while they are moved
 BUSY_WAIT_S = 20  # for another process's transaction; the longest is the copying of one large message
 

@@ -225,3 +225,18 @@ def test_a_thread_that_dies_of_a_bug_costs_no_mail(
     assert store.failure is None
     assert pages(store) < 200
     assert "store-writer" in passes, "the writer does what is left"
+
+
+def test_when_no_thread_can_be_started_the_writer_goes_on(
+    store: Store, inbox: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Checkpoints) -> threading.Thread:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(Checkpoints, "_started", refuse)
+        fill(store, inbox, 100)
+        assert store.failure is None
+    for n in range(20):
+        put(store, inbox, random.Random(n).randbytes(20_000))
+    assert pages(store) < 200
