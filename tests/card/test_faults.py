@@ -68,6 +68,41 @@ async def test_what_the_card_did_not_keep_is_not_acknowledged(starts: Starts, th
         assert checked(at.server) == []
 
 
+async def test_flags_too_are_refused_once_they_could_not_be_kept(starts: Starts) -> None:
+    """They are lazy: an OK promises no flush. But when the flush fails, it fails within seconds, and is the last."""
+    async with starts() as at:
+        await deliver(at.server, letter("in-1-1"), 250)
+        async with reader_of(at.server, "ana") as imap:
+            await imap.ok("SELECT INBOX")
+            at.card.fail(flushes=True)
+            sign, answer = "+", await imap.ok("NOOP")
+            async with asyncio.timeout(PATIENCE_S):
+                while answer.ok:
+                    answer = await imap.command(f"STORE 1 {sign}FLAGS (\\Flagged)")
+                    sign = "-" if sign == "+" else "+"
+            assert answer.done.status == "NO"
+            for _ in range(20):
+                assert (await imap.command("STORE 1 +FLAGS (\\Seen)")).done.status == "NO"
+            await imap.ok("FETCH 1 (FLAGS)")
+
+
+async def test_while_nothing_can_be_read_nobody_is_turned_away_for_good(starts: Starts) -> None:
+    """What cannot be looked up is said to be so for now: 4xx and NO, never 5xx, and nobody is hung up on."""
+    async with starts() as at:
+        for number in range(20):
+            await deliver(at.server, letter(f"in-1-{number}"), 250)
+        async with reader_of(at.server, "ana") as imap:
+            at.card.drop_caches()
+            at.card.fail(reads=True)
+            replies = [await deliver(at.server, letter(f"in-2-{number}"), "") for number in range(5)]
+            assert all(reply[0] in "24" for reply in replies), replies
+            statuses = [(await imap.command(text)).done.status for text in ("SELECT INBOX", "SELECT Old", "NOOP")]
+            assert "BAD" not in statuses
+            at.card.fail()
+            await imap.ok("SELECT INBOX")
+            assert len((await imap.ok("FETCH 1:20 (UID BODY.PEEK[])")).fetched) == 20
+
+
 async def test_a_message_that_cannot_be_read_stops_nobody_else(starts: Starts) -> None:
     """The one command says NO; that connection and the others go on; when the card reads again, so does everybody."""
     large = letter("in-1-1") + b"".join(b"%064d\r\n" % n for n in range(30_000))
