@@ -72,7 +72,9 @@ class StructureScanner:
     def feed_lines(self, lines: bytes, count: int) -> None:
         """The same as `feed`, but quick, for `count` (at least 2) whole lines of equal length, ASCII and without a dash,
         of an attachment as a rule. What was fed before must have ended with a line's end."""
-        self._advance(final=False)
+        # A long header that has not ended would be looked through again for each few lines.
+        if not (self._in_header and len(self._pending) > _BLOCK):
+            self._advance(final=False)
         head = self._open[-1].head if self._open else None
         if self._in_header or (head is not None and len(head.octets) < HEAD_OCTETS):
             self.feed(lines)

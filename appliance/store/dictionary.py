@@ -2,8 +2,8 @@
 """Words that most mail has, known to zstd beforehand, so that a short message need not spell them out.
 
 The names of header fields, what large providers write into them, and the markup that mail programs and newsletter
-services wrap words in; what is likeliest stands last, where a reference to it is shortest. Written by hand, and small
-on purpose: twice as much made mail of other sources hardly smaller.
+services wrap words in; what is likeliest stands last, where a reference to it is shortest. Written by hand, so
+that it can be read; one of six times the size, trained on made-up mail, packed mail of other sources no better.
 
 A dictionary belongs to the format: what was packed with one cannot be read without it. So it lies here in the code,
 where it cannot be missing; a start with one that was changed fails; none is ever changed or removed, a better one gets

@@ -9,9 +9,9 @@
               letters in a line (2), octets of a line end (1)
 
 A zstd frame of up to DICTIONARY_OCTETS is made with the dictionary (`dictionary.py`) if there is a number, a larger one
-never. Two zstd frames, because text packs badly among octets that do not pack at all. Each has its own checksum, so damage is
-noticed; and whatever a damaged frame claims, reading it takes no more memory than a whole one: every length is checked
-against the content's before anything is unpacked.
+never. Two zstd frames, because text packs badly among octets that do not pack at all. Each has its own checksum, so
+damage is noticed; and whatever a damaged frame claims, reading it takes no more memory than a whole one: every length is
+checked against the content's before anything is unpacked.
 """
 
 from __future__ import annotations

@@ -100,7 +100,8 @@ class Spool:
 class SpooledContent:
     """A whole message, ready to be stored; a `mail.content.Content` as well.
 
-    digest: BLAKE2b-128 of the content; header: its header, or what of it stands in the first frame; structure: what `mime/` read in it; stored_octets: its compressed size.
+    digest: BLAKE2b-128 of the content; header: its header, or what of it stands in the first frame; structure: what
+    `mime/` read in it; stored_octets: its compressed size.
     """
 
     def __init__(

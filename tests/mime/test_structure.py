@@ -623,3 +623,22 @@ def test_equal_lines_may_be_passed_over_quickly(pieces: list[bytes]) -> None:
             quick.feed(piece)
         before = piece
     assert quick.finish() == slow.finish()
+
+
+def test_a_long_header_is_not_looked_through_for_each_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    real = StructureScanner._empty_line_end
+
+    def counted(self: StructureScanner, data: bytes, position: int) -> int:
+        nonlocal looks
+        looks += 1
+        return real(self, data, position)
+
+    monkeypatch.setattr(StructureScanner, "_empty_line_end", counted)
+    scanner = StructureScanner()
+    scanner.feed(b"X-Long:\r\n" + b" words and words\r\n" * 8000)
+    for _ in range(60):
+        scanner.feed(b" words\r\n")
+        scanner.feed_lines(b"QUJD" * 19 + b"\r\n" + b"QUJD" * 19 + b"\r\n", 2)
+    assert scanner.finish().lines == 8001 + 60 * 3
+    assert looks < 10
