@@ -218,7 +218,8 @@ class Load:
                 desk.begin({WORK: here})
                 await _done(imap, f"UID STORE {uids} +FLAGS.SILENT (\\Deleted)")
                 desk.acknowledge(durable=False)
-                here = {uid: each for uid, each in here.items() if uid not in some}
+                # Also those that an earlier round had flagged when its power went.
+                here = {uid: each for uid, each in here.items() if "\\Deleted" not in each[1]}
                 desk.begin({WORK: here})
                 await _done(imap, "EXPUNGE")
         desk.acknowledge(durable=durable)
