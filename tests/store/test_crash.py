@@ -10,10 +10,11 @@ from collections import Counter
 from pathlib import Path
 
 from appliance.store.changes.accounts import add_account
+from appliance.store.check import check
 from appliance.store.interface import Store
 from appliance.store.messages import rows
 from appliance.store.queue_rows import all_messages
-from tests.support.stores import octets_of, open_store, uids_of
+from tests.support.stores import octets_of, open_store, put, read_message, uids_of
 
 CHILD = Path(__file__).parent / "acknowledging_child.py"
 ROUNDS = 10
@@ -78,3 +79,31 @@ def _message_ids(store: Store) -> Counter[str]:
         assert message_id == row.trace_id
         found[message_id] += 1
     return found
+
+
+def test_one_process_is_killed_while_another_goes_on(tmp_path: Path) -> None:
+    """What the one held it lets go of by dying; the other neither waits for it nor writes over what it acknowledged."""
+    home = tmp_path / "home"
+    with open_store(home) as store:
+        store.write_now(add_account("bob@example.org", "hash"))
+        ours: dict[int, bytes] = {}
+        theirs: set[str] = set()
+        deleted: set[str] = set()
+        for number in range(3):
+            child = subprocess.Popen([sys.executable, str(CHILD), str(home), str(number)], stdout=subprocess.PIPE)
+            assert child.stdout is not None
+            with child.stdout:
+                for count, line in enumerate(child.stdout):
+                    if line.startswith(b"+"):
+                        theirs.add(line[1:].decode().strip())
+                    elif line.startswith(b"?"):
+                        deleted.add(line[1:].decode().strip())
+                    if count % 5 == 0:
+                        octets = random.Random(number * 1000 + count).randbytes(60_000)
+                        ours[put(store, 2, octets)] = octets
+                    if count == 25:
+                        child.send_signal(signal.SIGKILL)
+            child.wait()
+        assert {uid: read_message(store, 2, uid) for uid in uids_of(store, 2)} == ours
+        assert theirs - deleted - set(_message_ids(store)) == set()
+        assert check(store) == []
