@@ -22,7 +22,7 @@ from ..status.events import Event, MailboxChanged, MailboxListChanged
 from ..store import mailboxes
 from ..store.changes.mailboxes import take_recent
 from ..store.interface import Store
-from ..store.refusals import NoSuchMailbox, StorageFailed, StorageLow, StoreRefusal
+from ..store.refusals import Damaged, NoSuchMailbox, StorageFailed, StorageLow, StoreRefusal
 from ..store.transaction import Change, Tx
 from ..wire.connection import Connection
 from ..wire.listener import ConnectionLimits, is_loopback
@@ -277,6 +277,8 @@ class Session:
                 await self.flush(at_least=FLUSH_OCTETS)
         except StoreRefusal as refusal:
             log.error("a message could not be sent whole: %s", refusal)
+            if isinstance(refusal, Damaged):
+                self.store.note_damaged(refusal)
             raise HangUp(None) from None
         if sent != portion.length:
             log.error("a message could not be sent whole: %d octets of %d", sent, portion.length)

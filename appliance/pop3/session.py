@@ -192,6 +192,7 @@ class Session:
             return
         except Damaged as refusal:
             log.error("a message could not be sent: %s", refusal)
+            self._store.note_damaged(refusal)
             self._out += err(refusal.reason, Code.SYS_PERM)
             return
         except Exception:
@@ -212,6 +213,8 @@ class Session:
             raise
         except Exception as fault:
             log.exception("a message could not be sent whole")
+            if isinstance(fault, Damaged):
+                self._store.note_damaged(fault)
             self._connection.abort()
             raise ConnectionGone("a message could not be sent whole") from fault
 

@@ -76,7 +76,7 @@ WORDS: dict[str, Words] = {
     ),
     "content-damaged": Words(
         "Stored mail does not read back as it was written ({what}).",
-        "Make a backup now, replace the card and run `merpati doctor`.",
+        "Stop the server and run `merpati doctor --repair`: it saves what can still be read and says what cannot.",
         Severity.DANGER,
     ),
     "certificate": Words(

@@ -6,6 +6,7 @@ packing and unpacking need. Damage is noticed when it is read.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -60,11 +61,13 @@ def from_file(blob_id: int, size: int, path: Path, position: int, stored_octets:
     def read(offset: int, length: int) -> bytes:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as fault:
-            raise Damaged(blob_id) from fault
-        try:
-            return os.pread(fd, length, position + offset)
-        finally:
-            os.close(fd)
+            try:
+                return os.pread(fd, length, position + offset)
+            finally:
+                os.close(fd)
+        except OSError as fault:
+            if fault.errno in (errno.EIO, errno.ENOENT):
+                raise Damaged(blob_id) from fault
+            raise
 
     return StoredContent(blob_id, size, stored_octets, read)

@@ -32,6 +32,7 @@ from .transaction import Change, T
 from .writer import Writer
 
 RESERVE_OCTETS = 200 * 1024 * 1024
+DAMAGED_MOST = 100  # contents that are remembered as damaged; a card with more of them needs no further telling
 RESERVE_SHARE = 0.05
 
 
@@ -54,6 +55,7 @@ class Store:
         self._writer = Writer(self._path, self._segments, self.bus, self._ballast)
         self._readers = Readers(self._path, self._cannot_read)
         self._unread = False
+        self._damaged: set[int] = set()
 
     async def write(self, change: Change[T], *, durable: bool = True) -> T:
         """Durability: as `durable` says, when this returns. Raises what the change raises, or StorageFailed.
@@ -85,7 +87,7 @@ class Store:
         if row is None:
             raise NoSuchMessage(f"content {blob_id}")
         size, segment_id, position, stored_octets, data = row
-        if segment_id is None and data is None:
+        if (segment_id is None and data is None) or blob_id in self._damaged:
             raise Damaged(blob_id)
         if segment_id is None:
             return from_memory(blob_id, size, data)
@@ -129,6 +131,13 @@ class Store:
     def failure(self) -> str | None:
         """What the disk said when it failed us, or None while all is well."""
         return self._writer.failure
+
+    def note_damaged(self, damage: Damaged) -> None:
+        """A content did not read back. From now on it is refused at once, and not when half of it has been sent."""
+        if damage.blob_id not in self._damaged and len(self._damaged) < DAMAGED_MOST:
+            self._damaged.add(damage.blob_id)
+            key = str(damage.blob_id)
+            self.bus.publish(found("content-damaged", time.time(), key=key, what=f"content {key}"))
 
     def _cannot_read(self, what: str) -> None:
         """Told once: what does not read will not read again."""

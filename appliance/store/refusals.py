@@ -77,3 +77,4 @@ class Damaged(StoreRefusal):
 
     def __init__(self, blob_id: int) -> None:
         super().__init__(because("content-damaged", blob=blob_id))
+        self.blob_id = blob_id

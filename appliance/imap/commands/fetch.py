@@ -20,8 +20,9 @@ from ...mime.parts import Structure, decode
 from ...store.flags import SEEN
 from ...store.interface import Store
 from ...store.messages import MessageRow, rows
+from ...store.refusals import Damaged
 from .. import render, sections
-from ..answers import Done
+from ..answers import Done, refused_by_store
 from ..grammar.fetch import Fetch, Item, Section, SectionText
 from ..selected import Selected
 from ..session import FLUSH_OCTETS, Portion, Session
@@ -124,7 +125,9 @@ async def fetch(session: Session, command: Fetch) -> Done:
     if not plan.needs_rows:
         await _from_view(session, selected.view, places, plan)
         return Done("Fetched")
-    missing = await _from_store(session, selected, places, command, plan)
+    missing, damaged = await _from_store(session, selected, places, command, plan)
+    if damaged is not None:  # the others were given
+        return refused_by_store(damaged)
     if missing and not command.by_uid:
         # RFC 2180 4.1.3: what is left was given; the client learns by NOOP which are gone.
         return Done("Some of the messages are gone", "EXPUNGEISSUED", "NO")
@@ -143,12 +146,14 @@ async def _from_view(session: Session, view: MailboxView, places: Sequence[int],
         await asyncio.sleep(0)
 
 
-async def _from_store(session: Session, selected: Selected, places: Sequence[int], command: Fetch, plan: Plan) -> bool:
-    """True when some of the messages were gone."""
+async def _from_store(
+    session: Session, selected: Selected, places: Sequence[int], command: Fetch, plan: Plan
+) -> tuple[bool, Damaged | None]:
+    """(whether some of the messages were gone, why the body of one could not be given)."""
     at_once = CONTENTS_AT_ONCE if plan.sections else ROWS_AT_ONCE
     with_flags = Plan.of(command, with_flags=True)
     newly_seen: set[int] = set()  # their answers tell the flags as well
-    missing = False
+    missing, damaged = False, None
     start = 0
     while start < len(places):
         some = places[start : start + at_once]
@@ -166,9 +171,12 @@ async def _from_store(session: Session, selected: Selected, places: Sequence[int
                 else:
                     session.send(piece)
                     await session.flush(at_least=FLUSH_OCTETS)
+        if batch.damaged is not None:
+            damaged = batch.damaged
+            session.store.note_damaged(damaged)
         missing = missing or gone
         start += done
-    return missing
+    return missing, damaged
 
 
 class _Batch:
@@ -184,6 +192,7 @@ class _Batch:
         self._newly_seen = newly_seen
         self._pieces: list[Piece] = []
         self._octets = 0
+        self.damaged: Damaged | None = None  # why a message was left out
 
     def read(self, connection: sqlite3.Connection, places: Sequence[int]) -> tuple[int, bool, list[Piece]]:
         """(how many places were done, whether one was gone, what to send)."""
@@ -198,12 +207,20 @@ class _Batch:
                 return done, len(found) < len(uids), self._pieces
             row = found.get(view.uids[place])
             if row is not None:
-                self._message(connection, place, row)
+                pieces, octets = len(self._pieces), self._octets
+                try:
+                    self._message(connection, place, row)
+                except Damaged as damage:
+                    del self._pieces[pieces:]
+                    self._octets, self.damaged = octets, damage
         return len(places), len(found) < len(uids), self._pieces
 
     def _message(self, connection: sqlite3.Connection, place: int, row: MessageRow) -> None:
         plan = self._with_flags if place in self._newly_seen else self._plan
-        structure = decode(row.structure) if row.structure is not None else None
+        try:
+            structure = decode(row.structure) if row.structure is not None else None
+        except ValueError as fault:
+            raise Damaged(row.blob_id) from fault
         facts = Facts(self._selected.view, place, row, structure)
         line = b"* %d FETCH (%b" % (place + 1, b" ".join([_RENDER[item](facts) for item in plan.items]))
         if plan.sections:
