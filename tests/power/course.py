@@ -109,7 +109,10 @@ class Course:
         self._card.slow(False)
         words = await asyncio.to_thread(self._card.replug)
         await asyncio.to_thread(self._server.start)
-        wrong += await self._compare()
+        try:
+            wrong += await self._compare()
+        except (EOFError, ConnectionError) as fault:  # it does so when what it has begun to send is damaged
+            wrong.append(f"the server hung up on who read everything: {fault!r}")
         wrong += await asyncio.to_thread(self._check)
         self.figures.cuts += 1
         return [f"cut {self._round} ({mode}): {each}" for each in wrong] + ([f"fsck: {words}"] if wrong else [])
