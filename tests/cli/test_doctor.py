@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from appliance.cli import running
 from appliance.config import edit
+from appliance.services.alone import alone
+from appliance.store import recover
 from appliance.store.database import FILE_NAME, connect_writer
 from tests.support.fake_sys import FakeSys
 
-from .conftest import Run, run_in
+from .conftest import Run, refusal, run_in
 
 
 def told(run: Run, status: int = 0) -> dict[str, tuple[str, str]]:
@@ -107,3 +110,70 @@ def test_it_changes_nothing(run: Run, home: Path) -> None:
     run("doctor")
     assert kept() == before
     assert run_in(home)("doctor").stdout == run("doctor").stdout
+
+
+# -- --repair
+
+
+def test_a_store_that_is_whole_is_left_alone(run: Run, home: Path) -> None:
+    before = (home / FILE_NAME).read_bytes()
+    assert run("doctor", "--repair").stdout == "The mail store is whole. Nothing was changed.\n"
+    assert json.loads(run("doctor", "--repair", "--json").stdout)["outcome"] == "whole"
+    assert (home / FILE_NAME).read_bytes() == before
+    assert not list(home.glob("store.db.*"))
+
+
+def test_a_repair_says_what_it_did_and_what_to_do_next(run: Run, home: Path) -> None:
+    octets = bytearray((home / FILE_NAME).read_bytes())
+    octets[:100] = bytes(100)
+    (home / FILE_NAME).write_bytes(octets)
+    lines = run("doctor", "--repair").stdout.splitlines()
+    assert lines[0].startswith("Recovered: 1 account, 0 aliases, 0 messages in 6 mailboxes")
+    assert "Nothing is known to be lost." in lines
+    (aside,) = home.glob("store.db.damaged-*")
+    assert aside.read_bytes() == octets
+    assert f"The damaged files are kept as {aside.name}." in lines
+    assert any("Start the server again." in line for line in lines[lines.index("What to do next:") :])
+    assert told(run)["store"][0] == "good"
+
+
+def test_a_repair_for_programs(run: Run, home: Path) -> None:
+    (home / FILE_NAME).write_bytes(b"no database" * 1000)
+    done = json.loads(run("doctor", "--repair", "--json").stdout)
+    assert done["outcome"] == "repaired"
+    assert done["left"] == []
+    assert done["report"]["lost"]
+    assert done["report"]["accounts"] == 0
+    assert set(done["report"]["lost"][0]) == {"what", "account", "mailbox", "uid", "subject", "header_from"}
+
+
+REFUSED = {
+    "a home that is not there": (("doctor", "--repair"), "there is no mail store in"),
+    "no address": (("doctor", "--repair", "--recovered-to", "bob"), "is not a mail address"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_repair_that_cannot_be(name: str, bare: Run, run: Run) -> None:
+    words, sentence = REFUSED[name]
+    refused = (bare if "home" in name else run)(*words, status=1)
+    assert sentence in refusal(refused)
+
+
+def test_who_gets_the_rest_is_asked_only_for_a_repair(run: Run) -> None:
+    run("doctor", "--recovered-to", "bob@near.example", status=2)
+
+
+def test_a_repair_is_alone(run: Run, home: Path) -> None:
+    lock = alone(home / "mail.lock", home)
+    try:
+        assert "Stop it first" in refusal(run("doctor", "--repair", status=1))
+    finally:
+        os.close(lock)
+
+
+def test_a_repair_needs_room(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / FILE_NAME).write_bytes(b"no database" * 1000)
+    monkeypatch.setattr(recover, "SPARE_OCTETS", 1 << 60)
+    assert "needs 11529215046" in refusal(run("doctor", "--repair", status=1))
+    assert (home / FILE_NAME).read_bytes() == b"no database" * 1000
