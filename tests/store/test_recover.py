@@ -198,7 +198,7 @@ def judge(sample: Sample, home: Path, touched: list[Extent]) -> Report:
         elif not hit(sample.contents[key], touched):
             assert message[0] in anywhere, (key, report)
     for (address, mailbox, uid), (octets, _, _) in after.messages.items():
-        assert f"To: {address}\r\n".encode() in octets or b"Subject: A part of a damaged" in octets, (
+        assert f"To: {address}\r\n".encode() in octets or b"X-Merpati-Recovered: a part" in octets, (
             address,
             mailbox,
             uid,
