@@ -318,12 +318,12 @@ def _run(*words: str, good: tuple[int, ...] = (0,)) -> str:
 
 
 def _persist(*words: str) -> str:
-    """Again and again while it is refused: who has just been killed lets go of a file a little later."""
+    """Again and again while it is busy: who has just been killed lets go of a file a little later."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             return _run(*words)
-        except CardError:
-            if time.monotonic() > deadline:
+        except CardError as error:
+            if "busy" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

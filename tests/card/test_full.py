@@ -22,8 +22,16 @@ from .at_work import checked, deliver, reader_of
 from .conftest import Starts
 
 MIB = 1024 * 1024
-LARGE, SMALL = 6, 400
+LARGE, SMALL = 6, 80
 PATIENCE_S = 60
+# A short log, so that it is full after some dozens of deletions, and a short grace before blocks are given back.
+SOON = """
+import appliance.store.database
+appliance.store.database.CHECKPOINT_PAGES = 200
+appliance.store.database.WAL_OCTETS = 300 * 4120
+import appliance.store.writer
+appliance.store.writer.FREE_AFTER_S = 1.0
+"""
 
 pytestmark = [
     pytest.mark.skipif(missing() is not None, reason=f"no simulated card: {missing()}"),
@@ -102,8 +110,7 @@ async def is_free(filler: Filler, octets: int) -> None:
 
 
 async def test_a_card_that_is_full_to_its_last_block(starts: Starts) -> None:
-    soon = "import appliance.store.writer as writer; writer.FREE_AFTER_S = 1.0"
-    async with starts(before=soon, looks_every_s=0.5) as at, contextlib.AsyncExitStack() as stack:
+    async with starts(before=SOON, looks_every_s=0.5) as at, contextlib.AsyncExitStack() as stack:
         server, filler = at.server, Filler(at.card.mount)
         web = Server(server.home, server.run, command="web")
         stack.callback(web.kill)
