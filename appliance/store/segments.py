@@ -28,7 +28,7 @@ from .spool import SpooledContent
 
 SEGMENT_OCTETS = 64 * 1024 * 1024
 COPY_OCTETS = 1024 * 1024
-_TRY_FIRST = 8  # segments with room; each process appends to two at the most
+_TRY_FIRST = 8  # segments with room; each process appends to one
 
 
 class SegmentFile:
@@ -75,27 +75,9 @@ class Place:
 class Segments:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._tail: SegmentFile | None = None  # what `append` appends to
-        self._touched: set[SegmentFile] = set()  # by the running transaction
 
     def path(self, segment_id: int) -> Path:
         return self.folder / f"{segment_id:08d}.seg"
-
-    def append(self, connection: sqlite3.Connection, content: SpooledContent) -> Place:
-        """On the writer's thread, in its transaction. Raises OSError, StorageFailed. Durability: not yet; `sync` must
-        come before the commit, `settle` after it."""
-        need = content.stored_octets
-        used = 0 if self._tail is None else self._used(connection, self._tail.id) or 0
-        if self._tail is None or (used and used + need > SEGMENT_OCTETS):
-            self.close()
-            self._tail, used = self.take(connection, need)
-        if self._tail not in self._touched:
-            self._touched.add(self._tail)
-            self._tail.use()
-        place = Place(self._tail, used, need)
-        for at, piece in pieces_of(content):
-            write_all(self._tail.fd, piece, used + at)
-        return place
 
     def record(self, connection: sqlite3.Connection, place: Place) -> None:
         """In the transaction that refers to the content: it is there, and what nobody took before it is given back."""
@@ -114,22 +96,6 @@ class Segments:
             "UPDATE segments SET used_octets = ?, live_octets = live_octets + ? WHERE id = ?",
             (place.position + place.stored_octets, place.stored_octets, place.file.id),
         )
-
-    def sync(self) -> None:
-        """What was appended in this transaction. Raises OSError: then none of it may be relied on."""
-        for file in self._touched:
-            os.fdatasync(file.fd)
-
-    def settle(self) -> None:
-        """The transaction is over, one way or the other."""
-        for file in self._touched:
-            file.release()
-        self._touched.clear()
-
-    def close(self) -> None:
-        if self._tail is not None:
-            self._tail.retire()
-            self._tail = None
 
     def take(self, connection: sqlite3.Connection, need: int) -> tuple[SegmentFile, int]:
         """A segment with room that nobody else appends to, else a new one; and where its free part begins.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,13 +19,21 @@ T = TypeVar("T")
 
 
 class Tx:
-    """One change's view of the running transaction. Only the writer makes one."""
+    """One change's view of the running transaction. Only the writer makes one.
 
-    def __init__(self, connection: sqlite3.Connection, segments: Segments, places: Mapping[int, Place]) -> None:
+    large: the contents too large for the database, in the order in which they were added; not_copied: whether one of them
+    has no place in a segment yet. Then all of it is undone, they are copied, and the change runs again.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, segments: Segments, places: Mapping[int, Sequence[Place]]
+    ) -> None:
         self.connection = connection
         self.events: list[Event] = []
+        self.large: list[SpooledContent] = []
+        self.not_copied = False
         self._segments = segments
-        self._places = dict(places)  # of contents that were copied before, by id(content)
+        self._places = {key: list(some) for key, some in places.items()}  # by id(content), in the order of adding
 
     def tell(self, event: Event) -> None:
         """Published once the transaction is on the card."""
@@ -34,12 +42,16 @@ class Tx:
     def add_blob(self, content: SpooledContent, *, refs: int, prefix: bytes, trace_id: str) -> int:
         """Stores a content once for `refs` references; returns its blob id."""
         segment_id, position, data = None, 0, content.packed
-        place = self._places.pop(id(content), None)
-        if place is None and content.stored_octets > IN_DATABASE_OCTETS:
-            place = self._segments.append(self.connection, content)
-        if place is not None:
-            self._segments.record(self.connection, place)
-            segment_id, position, data = place.file.id, place.position, None
+        if content.stored_octets > IN_DATABASE_OCTETS:
+            self.large.append(content)
+            places = self._places.get(id(content))
+            if not places:
+                self.not_copied = True
+            else:
+                place = places.pop(0)
+                self._segments.record(self.connection, place)
+                segment_id, position = place.file.id, place.position
+            data = None
         elif data is None:
             data = content.read(0, content.stored_octets)
         blob_id = _lastrowid(
@@ -98,13 +110,14 @@ class Tx:
             )
 
 
+# Runs twice when it adds a large content that it did not tell of: what it does, it does to the Tx alone.
 Change = Callable[[Tx], T]
 
 
 @dataclass(slots=True, frozen=True)
 class WithContents(Generic[T]):
     """A change that says beforehand which contents it will add, and adds them in that order: the large ones are on the
-    card before its turn comes, so that nobody waits for them. A content that nobody told of is copied in its turn."""
+    card before it runs. One that does not say so runs twice if it adds a large one."""
 
     contents: tuple[SpooledContent, ...]
     change: Change[T]

@@ -2,10 +2,11 @@
 
 Promises: a durable change is on the card before its future is done; a lazy one is visible at once and on the card
 within LAZY_S, or earlier with the next durable one (a WAL is ordered: a lazy change can be lost by a power cut, but
-never alone and never in the middle). Changes run in the order they came. A change that raises is undone alone; a commit
-that fails undoes the whole batch. After an error of the disk nothing more is promised: every later change is refused;
-what only lacked room, memory or its turn is refused once and may be tried again. Nobody waits for a timer. Events are
-published after the commit. Several processes may each have a writer.
+never alone and never in the middle). Changes run in the order they came, those that bring large contents when these are
+on the card (`copying.py`). A change that raises is undone alone; a commit that fails undoes the whole batch. After an
+error of the disk nothing more is promised: every later change is refused; what only lacked room, memory or its turn is
+refused once and may be tried again. Nobody waits for a timer. Events are published after the commit. Several processes
+may each have a writer.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ log = logging.getLogger("merpati.store")
 
 LAZY_S = 5.0
 BATCH_MOST = 200  # changes in one transaction
+RUNS_MOST = 4  # of one change: for its contents, and for want of room
 FREE_AFTER_S = 120.0  # a reader that holds a dropped content has this long to finish, and up to twice that
 
 # What passes: no room, no memory, no descriptors left, or another process had the database for too long.
@@ -54,6 +56,9 @@ _PASSING_SQLITE = (
 _OF_THE_CHANGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG)
 
 
+_NOBODY_WAITS = threading.Event()
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
     """loop: that of `answer`, an asyncio future; None: it is one for threads."""
@@ -63,8 +68,17 @@ class _Job:
     answer: Future[Any] | asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop | None
     contents: Sequence[SpooledContent] = ()  # the large ones
-    places: dict[int, Place] = field(default_factory=dict)
-    answered: threading.Event | None = None  # for those with contents
+    places: dict[int, list[Place]] = field(default_factory=dict)
+    answered: threading.Event = _NOBODY_WAITS  # one of its own for those with contents
+    runs: int = 0
+
+    def no_longer_under_way(self) -> None:
+        """The contents that were copied for it, so that others may append after them and the next be copied."""
+        for places in self.places.values():
+            for place in places:
+                place.file.release()
+        self.places = {}
+        self.answered.set()
 
 
 @dataclass(slots=True)
@@ -120,7 +134,6 @@ class Writer:
         self._thread.join()
 
     def _take(self, job: _Job) -> None:
-        message = isinstance(job.change, WithContents)
         if isinstance(job.change, WithContents):
             job.contents = [each for each in job.change.contents if each.stored_octets > IN_DATABASE_OCTETS]
         with self._closing:
@@ -129,14 +142,21 @@ class Writer:
             elif self.failure is not None:
                 _answer([_Outcome(job, fault=StorageFailed(self.failure))])
             elif job.contents:
-                job.answered = threading.Event()
-                self._copier.submit(job)
-            elif not (message and self._copier.takes_along(job)):
+                self._copy(job, job.contents)
+            elif not (job.durable and self._copier.takes_along(job)):
                 self._jobs.put([job])
+
+    def _copy(self, job: _Job, contents: Sequence[SpooledContent]) -> None:
+        job.contents = contents
+        job.answered = threading.Event()
+        try:
+            self._copier.submit(job)
+        except Exception as fault:  # no thread to be had
+            self._not_copied(job, fault)
 
     def _run(self) -> None:
         more = True
-        while more:
+        while more or not self._jobs.empty():
             batch, more = self._gather()
             if batch:
                 self._commit(batch)
@@ -146,7 +166,7 @@ class Writer:
                 self._free_blocks()
         self._flush_lazy()
         self._checkpoints.wait()
-        self._segments.close()
+        self._copier.let_go()
         self._connection.close()
         self._log.close()
 
@@ -176,15 +196,18 @@ class Writer:
             return
         durable = any(job.durable for job in batch)
         outcomes: list[_Outcome] = []
+        again: list[tuple[_Job, Sequence[SpooledContent]]] = []
         try:
             self._set_synchronous("FULL" if durable else "NORMAL")
             self._connection.execute("BEGIN IMMEDIATE")
             before = self._log.look()
             version = self._others_version()
             for job in batch:
-                outcomes.append(self._apply(job))  # noqa: PERF401 what came before a fault must be in it
-            self._segments.sync()
-            self._connection.execute("COMMIT")
+                large = self._apply(job, outcomes)
+                if large:
+                    again.append((job, large))
+            made = any(each.fault is None for each in outcomes)
+            self._connection.execute("COMMIT" if made else "ROLLBACK")
             wrote = self._log.look() != before
         except BaseException as fault:  # whatever it is, this thread goes on, and nobody waits for ever
             if _lacks_room(fault) and self._ballast.give_up():
@@ -193,7 +216,6 @@ class Writer:
             else:
                 self._undo(batch, outcomes, fault)
             return
-        self._segments.settle()
         if wrote and not durable:
             self._lazy_since = self._lazy_since or time.monotonic()
         elif wrote and self._others_version() == version:  # what was written is ours, and so was the flush
@@ -201,21 +223,36 @@ class Writer:
         # Everybody has heard of the changes before their callers go on.
         self._bus.publish(*(event for each in outcomes for event in each.events))
         _answer(outcomes)
+        for job, large in again:
+            job.no_longer_under_way()
+            self._copy(job, large)
         self._checkpoints.after_commit(self._connection, self._log.pages)
 
-    def _apply(self, job: _Job) -> _Outcome:
+    def _apply(self, job: _Job, outcomes: list[_Outcome]) -> Sequence[SpooledContent]:
+        """Adds to the outcomes, or returns the contents that must be copied before the change runs again."""
         tx = Tx(self._connection, self._segments, job.places)
+        job.runs += 1
         self._connection.execute("SAVEPOINT change")
         try:
             result = job.change(tx)
+            if tx.not_copied and job.runs > RUNS_MOST:
+                raise StorageFailed("a change brings other contents each time it runs")
         except BaseException as fault:
             if not self._connection.in_transaction or (_of_the_disk(fault) and not _lacks_room(fault)):
                 raise
-            self._connection.execute("ROLLBACK TO change")
-            self._connection.execute("RELEASE change")
-            return _Outcome(job, fault=StorageLow() if _lacks_room(fault) else fault)
+            self._take_back_one()
+            outcomes.append(_Outcome(job, fault=StorageLow() if _lacks_room(fault) else fault))
+            return ()
+        if tx.not_copied:
+            self._take_back_one()
+            return tx.large
         self._connection.execute("RELEASE change")
-        return _Outcome(job, result, events=tx.events)
+        outcomes.append(_Outcome(job, result, events=tx.events))
+        return ()
+
+    def _take_back_one(self) -> None:
+        self._connection.execute("ROLLBACK TO change")
+        self._connection.execute("RELEASE change")
 
     def _undo(self, batch: list[_Job], outcomes: list[_Outcome], fault: BaseException) -> None:
         """The whole batch is as if it had never come."""
@@ -229,7 +266,6 @@ class Writer:
     def _take_back(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
-        self._segments.settle()
 
     def _not_copied(self, job: _Job, fault: BaseException) -> None:
         """On the copier's thread: nothing that refers to its contents was written."""
@@ -286,10 +322,7 @@ def _answer(outcomes: Sequence[_Outcome]) -> None:
     """The contents that were copied for a change are no longer under way, then its caller goes on; one hop for each loop."""
     hops: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
     for each in outcomes:
-        for place in each.job.places.values():
-            place.file.release()
-        if each.job.answered is not None:
-            each.job.answered.set()
+        each.job.no_longer_under_way()
         if each.job.loop is None:
             _settle([each])
         else:

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ PREFIX = b"Return-Path: <eve@far.example>\r\n"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """Open, as beside a running server: one small message, one large, one to leave."""
     folder = tmp_path_factory.mktemp("storage")
     store = Store(folder / "home", scratch=folder)
@@ -44,7 +45,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
             dispatches=(Dispatch("bob@example.org", (Forwarding("eve@far.example", "far.example"),), b""),),
         )
         store.write_now(deliver(plan))
-    return store
+    yield store
+    store.close()
 
 
 def test_there_are_examples() -> None:

@@ -58,9 +58,13 @@ def pages(store: Store) -> int:
     return store._writer._log.pages
 
 
+def octets(seed: int) -> bytes:
+    return random.Random(seed).randbytes(20_000)
+
+
 def fill(store: Store, mailbox_id: int, to_pages: int) -> None:
     while pages(store) < to_pages:
-        put(store, mailbox_id, random.Random(pages(store)).randbytes(20_000))
+        put(store, mailbox_id, octets(pages(store)))
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, code: int) -> list[Watched]:
@@ -161,11 +165,12 @@ def test_a_reader_of_an_old_state_keeps_its_state_and_passes_stay_rare(
         assert len(passes) <= 3 * (180 - 60) // 30 + 3
     finally:
         reader.close()
-    fill(store, inbox, pages(store) + 31)
-    wait_until(lambda: _quiet(store))
-    for n in range(3):
-        store.write_now(set_setting("key", str(n)))
-    assert pages(store) < 60
+
+    def begun_anew() -> bool:
+        put(store, inbox, octets(pages(store)))
+        return pages(store) < 60
+
+    wait_until(begun_anew)
     assert uids_of(store, inbox)[0] == first
 
 
@@ -208,7 +213,7 @@ def test_what_only_lacks_room_is_tried_again(
     fill(store, inbox, 60)
     wait_until(lambda: made and _quiet(store))
     for n in range(12):
-        put(store, inbox, random.Random(n).randbytes(20_000))
+        put(store, inbox, octets(n))
     assert store.failure is None
     assert pages(store) < 200
 
@@ -221,7 +226,7 @@ def test_a_thread_that_dies_of_a_bug_costs_no_mail(
 
     monkeypatch.setattr(Checkpoints, "_write_out", buggy)
     for n in range(30):
-        put(store, inbox, random.Random(n).randbytes(20_000))
+        put(store, inbox, octets(n))
     assert store.failure is None
     assert pages(store) < 200
     assert "store-writer" in passes, "the writer does what is left"
@@ -238,5 +243,5 @@ def test_when_no_thread_can_be_started_the_writer_goes_on(
         fill(store, inbox, 100)
         assert store.failure is None
     for n in range(20):
-        put(store, inbox, random.Random(n).randbytes(20_000))
+        put(store, inbox, octets(n))
     assert pages(store) < 200

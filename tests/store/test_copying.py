@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from appliance.store import copying, segments
-from appliance.store.changes.accounts import set_setting
 from appliance.store.changes.flags import store_flags
 from appliance.store.changes.messages import NewMessage, append, remove
 from appliance.store.check import check
@@ -121,7 +120,7 @@ def test_a_content_is_synced_before_the_transaction_that_refers_to_it_begins(
     assert connection[0].count("COMMIT") == 1
 
 
-def test_small_messages_share_the_commit_and_what_is_no_message_waits_for_nobody(
+def test_small_messages_share_the_commit_and_a_lazy_change_waits_for_nobody(
     store: Store, inbox: int, connection: list[Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uid = put(store, inbox, b"here already")
@@ -130,7 +129,6 @@ def test_small_messages_share_the_commit_and_what_is_no_message_waits_for_nobody
     assert sync.begun.wait(20)
     small = [store._writer.submit(append(inbox, [new_message(store, b"small %d" % n)])) for n in range(5)]
     store.write_now(store_flags(inbox, [uid], "+", SEEN, ""), durable=False)
-    store.write_now(set_setting("a", "1"))
     assert not any(future.done() for future in (large, *small))
     connection[0].executed.clear()
     sync.go.set()
@@ -138,6 +136,56 @@ def test_small_messages_share_the_commit_and_what_is_no_message_waits_for_nobody
         future.result(20)
     assert connection[0].count("COMMIT") == 1
     assert len(uids_of(store, inbox)) == 7
+
+
+def test_a_change_that_did_not_tell_of_its_contents_runs_again_when_they_are_copied(
+    store: Store, inbox: int, connection: list[Watched]
+) -> None:
+    messages = [new_message(store, octets(n)) for n in range(3)]
+    runs = 0
+
+    def untold(tx: Tx) -> None:
+        nonlocal runs
+        runs += 1
+        append(inbox, messages)(tx)
+
+    connection[0].executed.clear()
+    store.write_now(untold)
+    assert runs == 2
+    assert connection[0].count("COMMIT") == 1, "the first run flushed nothing"
+    assert [read_message(store, inbox, uid) for uid in uids_of(store, inbox)] == [octets(n) for n in range(3)]
+    assert freed(store) == []
+
+
+def test_one_that_told_of_some_only_has_all_of_them_copied_anew(store: Store, inbox: int) -> None:
+    messages = [new_message(store, octets(n)) for n in range(3)]
+    store.write_now(WithContents((messages[1].content,), append(inbox, messages)))
+    assert [read_message(store, inbox, uid) for uid in uids_of(store, inbox)] == [octets(n) for n in range(3)]
+    assert [place[0] for place in freed(store)] == [1], "the first copy's place"
+    put(store, inbox, octets(4))
+
+
+def test_one_that_brings_others_each_time_is_refused(store: Store, inbox: int) -> None:
+    def changing(tx: Tx) -> None:
+        append(inbox, [new_message(store, octets(1))])(tx)
+
+    with pytest.raises(StorageFailed, match="each time"):
+        store.write_now(changing)
+    assert store.failure is None
+    put(store, inbox, octets(2))
+
+
+def test_without_a_thread_to_be_had_a_message_is_refused_and_the_next_one_is_not(
+    store: Store, inbox: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            put(store, inbox, octets(1))
+    put(store, inbox, octets(2))
 
 
 def test_those_that_wait_together_share_a_sync(store: Store, inbox: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,8 +325,15 @@ def test_a_content_that_is_added_twice_lies_there_twice(store: Store, inbox: int
 def test_whatever_waits_when_the_store_is_closed_is_done_first(tmp_path: Path) -> None:
     with open_store(tmp_path / "home") as store:
         inbox = mailbox_of(store, new_account(store).id).id
+        held = Held(store)
         futures = [store._writer.submit(append(inbox, [new_message(store, octets(n))])) for n in range(5)]
-        store.close()
+        untold = append(inbox, [new_message(store, octets(n)) for n in range(5, 8)])
+        futures.append(store._writer.submit(lambda tx: untold(tx)))
+        closing = threading.Thread(target=store.close)
+        closing.start()
+        wait_until(lambda: store._writer._closed)
+        held.release()
+        closing.join(20)
         for future in futures:
             future.result(0)
 
