@@ -133,8 +133,8 @@ class Segments:
     def _clear(self, connection: sqlite3.Connection, upto: int) -> None:
         """The rows that are done with; then files in which no content lies and that nobody appends to."""
         connection.execute("BEGIN IMMEDIATE")
-        with self._choosing(), contextlib.ExitStack() as held:
-            try:
+        try:
+            with self._choosing(), contextlib.ExitStack() as held:
                 connection.execute("DELETE FROM freed WHERE id <= ?", (upto,))
                 gone = [each for each in self._empty(connection, upto) if self._hold(each, held)]
                 connection.executemany("DELETE FROM segments WHERE id = ?", [(each,) for each in gone])
@@ -144,11 +144,12 @@ class Segments:
                     if each not in gone and self._hold(each, held) and not self._referred_to(connection, each)
                 ]
                 connection.execute("COMMIT")
-            except BaseException:
+                for segment_id in gone:
+                    self.path(segment_id).unlink(missing_ok=True)
+        except BaseException:
+            if connection.in_transaction:
                 connection.execute("ROLLBACK")
-                raise
-            for segment_id in gone:
-                self.path(segment_id).unlink(missing_ok=True)
+            raise
 
     @staticmethod
     def _empty(connection: sqlite3.Connection, upto: int) -> list[int]:

@@ -209,6 +209,7 @@ class Writer:
             made = any(each.fault is None for each in outcomes)
             self._connection.execute("COMMIT" if made else "ROLLBACK")
             wrote = self._log.look() != before
+            ours_alone = self._others_version() == version
         except BaseException as fault:  # whatever it is, this thread goes on, and nobody waits for ever
             if _lacks_room(fault) and self._ballast.give_up():
                 self._take_back()
@@ -218,7 +219,7 @@ class Writer:
             return
         if wrote and not durable:
             self._lazy_since = self._lazy_since or time.monotonic()
-        elif wrote and self._others_version() == version:  # what was written is ours, and so was the flush
+        elif wrote and ours_alone:  # then the flush was ours as well
             self._lazy_since = None
         # Everybody has heard of the changes before their callers go on.
         self._bus.publish(*(event for each in outcomes for event in each.events))

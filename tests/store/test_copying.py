@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from appliance.store import copying, segments
+from appliance.store.changes.accounts import set_setting
 from appliance.store.changes.flags import store_flags
 from appliance.store.changes.messages import NewMessage, append, remove
 from appliance.store.check import check
@@ -414,3 +415,22 @@ def test_a_file_whose_row_went_is_removed_but_never_one_that_a_message_needs(sto
     store.write_now(lambda tx: tx.connection.execute("DELETE FROM segments WHERE id = 1"))
     give_back(store)
     assert files(store) == ["00000002.seg"]
+
+
+def test_a_sweep_that_fails_leaves_no_transaction_open(
+    store: Store, inbox: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = put(store, inbox, octets(0))
+    store.write_now(remove(inbox, [uid]))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(segments.Segments, "_choosing", refuse)
+        store._writer._free_upto = 1
+        store._writer._free_at = 0.0
+        store.write_now(set_setting("wake", "up"))
+        wait_until(lambda: store._writer._free_at > 0.0)
+    put(store, inbox, octets(1))
+    assert store.failure is None

@@ -17,7 +17,7 @@ import pytest
 
 from appliance.status.bus import Bus
 from appliance.status.events import AccountsChanged, MailboxListChanged
-from appliance.store import segments, writer
+from appliance.store import writer
 from appliance.store.accounts import setting
 from appliance.store.changes.accounts import set_setting
 from appliance.store.changes.flags import store_flags
@@ -266,7 +266,7 @@ def test_a_segment_without_room_refuses_that_message_alone(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as card:
-        card.setattr(segments.os, where, full)
+        card.setattr(os, where, full)
         held = Held(store)
         large = store._writer.submit(_with_content(store, 60_000, inbox.id))
         small = store._writer.submit(_with_content(store, 500, inbox.id))
@@ -310,7 +310,7 @@ def test_too_many_open_files_is_not_a_broken_card(store: Store, monkeypatch: pyt
         raise OSError(errno.EMFILE, "Too many open files")
 
     with monkeypatch.context() as limit:
-        limit.setattr(segments.os, "pwrite", no_more)
+        limit.setattr(os, "pwrite", no_more)
         with pytest.raises(StorageFailed):
             put(store, inbox.id, LARGE)
     assert store.failure is None
