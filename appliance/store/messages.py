@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 FlagRow = tuple[int, int, str, int]  # UID, flags, keywords, MODSEQ
+ABOVE_ALL_UIDS = 1 << 32  # RFC 9051 2.3.1.1: a UID has 32 bits
 _ASK_AT_ONCE = 500
 
 
@@ -39,11 +40,13 @@ def snapshot(connection: sqlite3.Connection, mailbox_id: int) -> list[FlagRow]:
     ).fetchall()
 
 
-def newest(connection: sqlite3.Connection, mailbox_id: int, count: int) -> list[FlagRow]:
+def newest(
+    connection: sqlite3.Connection, mailbox_id: int, count: int, *, below_uid: int = ABOVE_ALL_UIDS
+) -> list[FlagRow]:
     """So many at most, in the order of UIDs."""
     found = connection.execute(
-        "SELECT uid, flags, keywords, modseq FROM messages WHERE mailbox_id = ? ORDER BY uid DESC LIMIT ?",
-        (mailbox_id, count),
+        "SELECT uid, flags, keywords, modseq FROM messages WHERE mailbox_id = ? AND uid < ? ORDER BY uid DESC LIMIT ?",
+        (mailbox_id, below_uid, count),
     ).fetchall()
     found.reverse()
     return found

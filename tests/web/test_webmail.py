@@ -135,6 +135,8 @@ def test_a_long_list_is_turned_page_by_page(world: World) -> None:
     older = ann.get(f"/mail/{mailbox}/?before=4").text
     assert older.count("Letter") == 3 and "Newest" in older and "Older" not in older
     assert ann.get(f"/mail/{mailbox}/?before=nonsense").status_code == 200
+    for number in (10**30, -(10**30)):  # more than SQLite's 64 bits
+        assert ann.get(f"/mail/{mailbox}/?before={number}").status_code == 200
 
 
 def test_deleting_is_into_the_trash_and_out_of_it_for_good(world: World) -> None:

@@ -60,7 +60,8 @@ class Readable:
 
 def page_of(connection: sqlite3.Connection, mailbox_id: int, before: int | None) -> tuple[list[Line], int | None]:
     """(the newest messages with a UID below `before`, newest first; where the next page begins, or None)."""
-    uids = [uid for uid, *_ in messages.snapshot(connection, mailbox_id) if before is None or uid < before]
+    below_uid = messages.ABOVE_ALL_UIDS if before is None else max(0, min(before, messages.ABOVE_ALL_UIDS))
+    uids = [uid for uid, *_ in messages.newest(connection, mailbox_id, PAGE + 1, below_uid=below_uid)]
     shown = uids[-PAGE:]
     lines = [line_of(row) for row in messages.rows(connection, mailbox_id, shown, structure=True)]
     return lines[::-1], (shown[0] if len(uids) > len(shown) else None)
