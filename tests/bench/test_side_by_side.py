@@ -27,7 +27,7 @@ def test_the_median_is_taken_for_each_figure() -> None:
     assert median([{"a": 1.0, "b": 9.0}, {"a": 5.0, "b": 2.0}, {"a": 3.0, "b": 4.0}]) == {"a": 3.0, "b": 4.0}
 
 
-@pytest.mark.parametrize("server", PEERS)
+@pytest.mark.parametrize("server", ["merpati", "sdbox"])  # maildir differs from sdbox by one word
 def test_a_quick_run(server: str, tmp_path: Path) -> None:
     """Without a card: every figure but those that a card counts is there."""
     if (why := PEERS[server].missing()) is not None:
