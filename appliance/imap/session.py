@@ -23,7 +23,7 @@ from ..store import mailboxes
 from ..store.changes.mailboxes import take_recent
 from ..store.interface import Store
 from ..store.refusals import Damaged, NoSuchMailbox, StorageFailed, StorageLow, StoreRefusal
-from ..store.transaction import Change, Tx
+from ..store.transaction import Change, Tx, WithContents
 from ..wire.connection import Connection
 from ..wire.listener import ConnectionLimits, is_loopback
 from . import render
@@ -160,7 +160,8 @@ class Session:
         def noted(tx: Tx) -> tuple[T, list[Event]]:
             return change(tx), tx.events
 
-        result, events = await self.store.write(noted, durable=durable)
+        told = WithContents(change.contents, noted) if isinstance(change, WithContents) else noted
+        result, events = await self.store.write(told, durable=durable)
         for event in events:
             self.hear(event)
             if in_view and isinstance(event, MailboxChanged) and self.selected is not None:

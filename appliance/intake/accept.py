@@ -28,7 +28,7 @@ from ..store.changes.delivery import DeliveryPlan, Dispatch, Filing, Forwarding,
 from ..store.interface import Store
 from ..store.refusals import NoSuchAccount, StorageLow, StoreRefusal
 from ..store.spool import Spool, SpooledContent
-from ..store.transaction import Tx
+from ..store.transaction import Tx, WithContents
 from . import trace_header
 from .destinations import Destinations
 from .trace_id import new_trace_id
@@ -152,7 +152,7 @@ class Intake:
                 if receipt is not None:
                     deliver_in(tx, receipt)
 
-            await self._store.write(change)
+            await self._store.write(WithContents((plan.content,), change))
         finally:
             completed.discard()
         return Reply(250, "0.0", because("accepted", id=trace_id))
