@@ -161,7 +161,7 @@ class Growing:
 
     async def _as_a_client(self, server: Server, line: Line) -> None:
         port = self._place.ports.imap
-        mail = next(pid for pid in server.pids if Path(f"/proc/{pid}/cmdline").read_bytes().endswith(b"\0mail\0"))
+        mail = _mail_process(server)
         line.pss_before_mib = _kib(mail, "smaps_rollup", "Pss") / 1024
         client = await Imap.sign_in(port, USER)
         line.select_cold_ms = await _took_ms(client, "SELECT INBOX")
@@ -191,6 +191,10 @@ async def _took_ms(client: Imap, words: str) -> float:
     begun = time.perf_counter()
     await client.command(words)
     return (time.perf_counter() - begun) * 1000
+
+
+def _mail_process(server: Server) -> int:
+    return next(pid for pid in server.pids if Path(f"/proc/{pid}/cmdline").read_bytes().endswith(b"\0mail\0"))
 
 
 def _written_octets() -> int:
