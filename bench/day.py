@@ -175,6 +175,7 @@ class _Mails(Corpus):
 
 
 def measure(peer: Peer, profile: str, share: float, pace: Pace, folder: Path) -> dict[str, float]:
+    folder.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="day-", dir=folder))
     os.chmod(work, 0o755)
     try:

@@ -174,6 +174,7 @@ class Course:
 
 def measure(peer: Peer, profile: str, percent: int, idle_s: float, folder: Path) -> Figures:
     """On a fresh card; nothing of it is left. Raises RuntimeError, load.Unexpected."""
+    folder.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="side-by-side-", dir=folder))
     os.chmod(work, 0o755)
     try:

@@ -112,9 +112,8 @@ class MailService:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ended.set)
         self._bus.attach(loop)
-        watch = None
+        watch = preparing = None
         try:
-            await self._store.prepare()
             await self._trace.start()
             await self._card.start()
             await self._status.start()
@@ -122,12 +121,14 @@ class MailService:
             with contextlib.suppress(StoreDamaged):  # it is told; what does not lie there goes on
                 await self._tell_queue()
             watch = asyncio.create_task(self._watch())
+            preparing = asyncio.create_task(self._store.prepare())  # a second on a slow card, for which no start waits
             await self._ended.wait()
         finally:
             self._bus.publish(PhaseChanged(at=time.time(), phase=Phase.STOPPING))
             notify(stopping=True)
-            if watch is not None:
-                watch.cancel()
+            for task in (watch, preparing):
+                if task is not None:
+                    task.cancel()
             await self._stop()
 
     async def _stop(self) -> None:

@@ -42,7 +42,7 @@ _RULES = (
     ),
     (
         "mailbox {} has an expunged UID that is still there",
-        "SELECT DISTINCT m.mailbox_id FROM messages m JOIN expunged e ON e.mailbox_id = m.mailbox_id AND e.uid = m.uid",
+        "SELECT DISTINCT m.mailbox_id FROM expunged e CROSS JOIN messages m ON e.mailbox_id = m.mailbox_id AND e.uid = m.uid",
     ),
     (
         "a message is in mailbox {}, which does not exist",

@@ -18,6 +18,13 @@ from .mend_mailboxes import Mailboxes
 from .owners import Owners
 from .salvage import Salvage
 
+_INDEXES = {  # only while it is being mended: each look-up below would read a whole table without them
+    "mending_contents": "messages (blob_id)",
+    "mending_uids": "expunged (mailbox_id, uid)",
+    "mending_places": "blobs (segment_id, position)",
+    "mending_digests": "blobs (digest)",
+}
+
 
 class Mender:
     """recovered_to: the account that gets what nobody is known to own; None: it is exported to `export` as .eml files."""
@@ -42,6 +49,8 @@ class Mender:
 
     def run(self) -> Report:
         """Raises OSError when a file cannot be exported, sqlite3.Error when the new database cannot be written."""
+        for name, where in _INDEXES.items():
+            self._new.execute(f"CREATE INDEX {name} ON {where}")
         try:
             self._note_the_tables()
             self._boxes.keep_ids()
@@ -61,6 +70,8 @@ class Mender:
             self._report()
         finally:
             self._contents.close()
+        for name in _INDEXES:
+            self._new.execute(f"DROP INDEX {name}")
         return self.report
 
     def _note_the_tables(self) -> None:

@@ -106,14 +106,17 @@ class Contents:
 
     def keep_apart(self) -> None:
         """Two rows for one place say the same, or their digests would not: all that refers to one now refers to the other."""
-        pairs = self._new.execute(
-            "SELECT a.id, b.id FROM blobs a JOIN blobs b ON a.segment_id = b.segment_id AND a.id < b.id"
-            " WHERE a.position < b.position + b.stored_octets AND b.position < a.position + a.stored_octets"
-        ).fetchall()
-        for kept, other in pairs:
-            for table in ("messages", "queue_messages"):
-                self._new.execute(f"UPDATE {table} SET blob_id = ? WHERE blob_id = ?", (kept, other))
-            self._new.execute("DELETE FROM blobs WHERE id = ?", (other,))
+        kept = segment = end = 0
+        for blob_id, segment_id, position, stored_octets in self._new.execute(
+            "SELECT id, segment_id, position, stored_octets FROM blobs WHERE segment_id IS NOT NULL"
+            " ORDER BY segment_id, position, id"
+        ).fetchall():
+            if segment_id == segment and position < end:
+                for table in ("messages", "queue_messages"):
+                    self._new.execute(f"UPDATE {table} SET blob_id = ? WHERE blob_id = ?", (kept, blob_id))
+                self._new.execute("DELETE FROM blobs WHERE id = ?", (blob_id,))
+            else:
+                kept, segment, end = blob_id, segment_id, position + stored_octets
         self._new.execute(
             "DELETE FROM freed WHERE segment_id NOT IN (SELECT id FROM segments) OR EXISTS (SELECT 1 FROM blobs b"
             " WHERE b.segment_id = freed.segment_id AND b.position < freed.position + freed.stored_octets"

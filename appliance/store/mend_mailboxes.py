@@ -29,6 +29,7 @@ class Mailboxes:
         self.now = int(time.time())
         self.lost_of: Counter[int] = Counter()
         self.renumbered: set[int] = set()
+        self._raised: set[int] = set()
         self.rest: int | None = None
         self.owners = Owners(new)
 
@@ -208,11 +209,16 @@ class Mailboxes:
 
     def expunge(self, mailbox_id: int, uid: int) -> None:
         self._new.execute("DELETE FROM messages WHERE mailbox_id = ? AND uid = ?", (mailbox_id, uid))
-        (modseq,) = self._new.execute(
-            "UPDATE mailboxes SET highest_modseq = 1 + max(highest_modseq,"
-            " coalesce((SELECT max(modseq) FROM messages WHERE mailbox_id = id), 0)) WHERE id = ? RETURNING highest_modseq",
+        if mailbox_id not in self._raised:  # its messages may have more than its row knows of; asked once
+            self._raised.add(mailbox_id)
+            highest = self.one("SELECT coalesce(max(modseq), 0) FROM messages WHERE mailbox_id = ?", mailbox_id)
+            self._new.execute(
+                "UPDATE mailboxes SET highest_modseq = max(highest_modseq, ?) WHERE id = ?", (highest, mailbox_id)
+            )
+        ((modseq,),) = self._new.execute(
+            "UPDATE mailboxes SET highest_modseq = highest_modseq + 1 WHERE id = ? RETURNING highest_modseq",
             (mailbox_id,),
-        ).fetchall()[0]
+        ).fetchall()
         self._new.execute("INSERT INTO expunged VALUES (?, ?, ?)", (mailbox_id, modseq, uid))
 
     def accounts_with(self, blob_id: int) -> set[int]:

@@ -204,7 +204,9 @@ def judge(sample: Sample, home: Path, touched: list[Extent]) -> Report:
             uid,
         )
     missing = len([octets for octets, _, _ in sample.kept.messages.values() if octets not in anywhere])
-    assert not missing or report.lost or report.notes
+    # A log that ends with a whole frame, or with none, looks like one that never was longer: nobody can tell.
+    log_cut_off = any(name == WAL and end == 1 << 60 for name, _, end in touched)
+    assert not missing or report.lost or report.notes or log_cut_off
     assert (home / report.set_aside[0]).exists()
     return report
 
