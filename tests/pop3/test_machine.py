@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from appliance.mail.reason import because
@@ -368,6 +368,7 @@ CONVERSATIONS = st.lists(st.tuples(LINE_STRATEGY, st.sampled_from([b"\r\n", b"\n
 @given(CONVERSATIONS, st.lists(st.integers(0, 300), max_size=8), st.booleans())
 def test_portions_do_not_matter(octets: bytes, cuts: list[int], signed_in: bool) -> None:
     """Without STLS, after which octets are dropped that came with it."""
+    assume(b"STLS" not in octets.upper())
     whole = Driver(signed_in=signed_in).feed(octets)
     bytewise, portioned = Driver(signed_in=signed_in), Driver(signed_in=signed_in)
     for at in range(len(octets)):
