@@ -121,7 +121,7 @@ class MailService:
             with contextlib.suppress(StoreDamaged):  # it is told; what does not lie there goes on
                 await self._tell_queue()
             watch = asyncio.create_task(self._watch())
-            preparing = asyncio.create_task(self._store.prepare())  # a second on a slow card, for which no start waits
+            preparing = asyncio.create_task(self._prepare())
             await self._ended.wait()
         finally:
             self._bus.publish(PhaseChanged(at=time.time(), phase=Phase.STOPPING))
@@ -209,6 +209,13 @@ class MailService:
     async def _sign(self, domain: str, prefix: bytes, content: Content) -> bytes:
         """DKIM takes tens of milliseconds on a Pi: not on the loop."""
         return await asyncio.to_thread(_signature, self._places.home / "keys" / "dkim", domain, prefix, content)
+
+    async def _prepare(self) -> None:
+        """It takes a second on a slow card, for which no start waits."""
+        try:
+            await self._store.prepare()
+        except Exception:
+            log.exception("the store could not be made ready for many changes: each may take longer")
 
     async def _watch(self) -> None:
         every_s = min(LOOK_EVERY_S, watchdog_every_s() or LOOK_EVERY_S)

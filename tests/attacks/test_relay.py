@@ -10,23 +10,7 @@ import pytest
 from tests.support.remote_mta import RemoteMta
 from tests.support.world import World
 
-
-def dialogue(port: int, *lines: bytes) -> list[bytes]:
-    """Sends each line, and returns the last line of each reply, the greeting first."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
-        file = line.makefile("rb")
-
-        def reply() -> bytes:
-            while (got := file.readline()) and got[3:4] == b"-":
-                pass
-            return got
-
-        replies = [reply()]
-        for each in lines:
-            line.sendall(each + b"\r\n")
-            replies.append(reply())
-        return replies
-
+from .dialogue import dialogue
 
 ELSEWHERE = [
     b"<victim@elsewhere.example>",

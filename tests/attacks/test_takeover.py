@@ -17,6 +17,7 @@ import pytest
 from tests.support.world import ADMIN_PASSWORD, PASSWORD, World, eventually
 
 from .browser import Browser
+from .dialogue import dialogue
 
 
 def trusting(world: World) -> ssl.SSLContext:
@@ -33,23 +34,6 @@ def imap_of(world: World, user: str, password: str = PASSWORD) -> Iterator[imapl
         yield imap
     finally:
         imap.shutdown()
-
-
-def dialogue(port: int, *lines: bytes) -> list[bytes]:
-    """The last line of each reply, the greeting's first."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
-        file = line.makefile("rb")
-
-        def reply() -> bytes:
-            while (got := file.readline()) and got[3:4] == b"-":
-                pass
-            return got
-
-        replies = [reply()]
-        for each in lines:
-            line.sendall(each + b"\r\n")
-            replies.append(reply())
-        return replies
 
 
 PLAIN_EVE = base64.b64encode(f"\0eve@near.example\0{PASSWORD}".encode())

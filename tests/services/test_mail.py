@@ -295,6 +295,24 @@ async def test_a_certificate_that_cannot_be_used_is_told_and_mail_still_comes_in
         await process.when(lambda s: not s.problems)
 
 
+async def test_a_start_waits_for_nothing_that_only_makes_it_quicker(
+    tmp_path: Path, told: Told, homes: Homes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log gets its full length while mail comes in; a stop in the middle of it is a stop like any other."""
+    begun = asyncio.Event()
+
+    async def prepare(_: Store) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Store, "prepare", prepare)
+    async with running(homes.copy(tmp_path / "home"), told) as process:
+        line = await Line.to(process.ports["smtp"])
+        await line.ask(b"EHLO there", b"250 ")
+        await line.close()
+        await asyncio.wait_for(begun.wait(), PATIENCE_S)
+
+
 async def test_a_domain_that_is_new_gets_its_keys(process: Process) -> None:
     assert (await process.config(domains=["near.example", "other.example"]))["ok"]
     assert len(load_keys(process.places.home / "keys" / "dkim", "other.example")) == 2

@@ -171,6 +171,19 @@ async def test_a_command_has_five_minutes(start: Start) -> None:
         assert await smtp.closed()
 
 
+async def test_who_has_said_goodbye_is_not_waited_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The peer keeps its end open: only after a last word that it did not ask for is it given time to read."""
+    monkeypatch.setattr("appliance.smtp.connection.LINGER_S", 3600.0)
+    house = await start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    assert (await reader.readline()).startswith(b"220 ")
+    writer.write(b"QUIT\r\n")
+    assert (await reader.readline()).startswith(b"221 ")
+    await until(lambda: house.server.state().connections == 0)
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_a_handshake_has_half_a_minute(start: Start) -> None:
     house = await start(Listener.SUBMISSIONS)
     clock = LoopClock()
