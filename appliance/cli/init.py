@@ -43,12 +43,14 @@ def init(
             config = set_up(where.home, store, answers)
     except SetupFault as fault:
         fail(fault.reason.for_owner)
-    say(f"{config.hostname} is set up for {', '.join(config.domains)} in {where.home}.")
+    # The password is said first, since a server that refuses ends this; all the rest comes after the server was told,
+    # since whoever reads us may leave in the middle of it (`| head`).
     if not admin_password_stdin:
         say(f"The administrator's password is {password} – write it down, it is not shown again.")
+    runs = take_up(where)
+    say(f"{config.hostname} is set up for {', '.join(config.domains)} in {where.home}.")
     say(f"The certificate's SHA-256 fingerprint is {certificate_fingerprint(where.home, config)}")
     say("Publish these DNS records:")
     for record in records(where.home, config):
         say(f"  {record.host}.  {record.type}  {record.value}")
-    runs = take_up(where)
     say("Next: merpati account add NAME@DOMAIN --password-stdin" + ("" if runs else ", then merpati run"))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +98,22 @@ def test_while_the_wizard_waits_it_opens_the_ports_at_once(tmp_path: Path) -> No
         }  # fmt: skip
         assert world.pids == before
         assert json.loads(world.cli("status", "--json"))["leds"]["power"] == "steady"
+
+
+def test_the_server_is_told_though_the_reader_leaves(tmp_path: Path) -> None:
+    """`merpati init … | head -1`: the records are long, and it is set up all the same."""
+    home = tmp_path / "home"
+    edit(home / "merpati.yaml", {**FREE_PORTS, "leds.enabled": False})
+    reading, writing = os.pipe()
+    os.close(reading)
+    with World(home, fresh=False) as world:
+        with open(writing, "wb") as gone:
+            subprocess.run(
+                [sys.executable, "-m", "appliance", "--home", str(home), *INIT, "--admin-password-stdin"],
+                input=f"{ADMIN_PASSWORD}\n".encode(),
+                stdout=gone,
+                stderr=subprocess.PIPE,
+                timeout=60,
+            )
+        world.wait_ready(when=lambda ready: "smtp" in ready["ports"])
+        assert json.loads(world.cli("status", "--json"))["phase"] == "running"
