@@ -50,7 +50,8 @@ def bounded(world: World) -> object:
     still_serves(world)
     before = peak(world)
     yield
-    assert peak(world) - before < 40 * MIB
+    # Of this 19 MiB are one password's hash, which may meet what another command needs; what was sent is hundreds of MB.
+    assert peak(world) - before < 60 * MIB
     still_serves(world)
 
 
