@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
+from .enabled import Extension
 from .grammar.append import Append
 from .grammar.append import append as read_append
 from .grammar.command import Command, verb
@@ -169,6 +170,7 @@ _TAG = re.compile(rb"([!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,200}) ")
 class ImapMachine:
     def __init__(self, *, state: State = State.NOT_AUTHENTICATED) -> None:
         self.state = state
+        self.enabled: set[Extension] = set()
         self._mode = _Mode.COMMAND
         self._buffer = bytearray()
         self._searched = 0  # no LF stands before this place in the buffer
@@ -353,7 +355,7 @@ class ImapMachine:
 
     def _append_so_far(self, tag: str, rest: bytes, waits: bool) -> AppendReady | None:
         """An APPEND whose message is what is announced; None for any other literal. Raises GrammarFault."""
-        cursor = Cursor(rest)
+        cursor = self._cursor(rest)
         try:
             name, _ = verb(cursor)
         except GrammarFault:
@@ -383,7 +385,7 @@ class ImapMachine:
         tag, rest = self._split(octets)
         if tag is None:
             return self._fault(None, GrammarFault("a tag and a command expected"))
-        cursor = Cursor(rest)
+        cursor = self._cursor(rest)
         try:
             name, reader = verb(cursor)
             self._check_state(name)
@@ -393,6 +395,9 @@ class ImapMachine:
             return self._fault(tag, fault)
         self._faults = 0
         return CommandReady(tag, command)
+
+    def _cursor(self, octets: bytes) -> Cursor:
+        return Cursor(octets, utf8_names=bool(self.enabled & {Extension.UTF8, Extension.IMAP4REV2}))
 
     def _check_state(self, name: bytes) -> None:
         if self.state not in ALLOWED[name.removeprefix(b"UID ")]:

@@ -58,8 +58,12 @@ def astring(octets: bytes) -> bytes:
     return octets if _ATOM.fullmatch(octets) and octets.upper() != b"NIL" else string(octets)
 
 
-def mailbox(name: str) -> bytes:
-    return astring(encode_mailbox(name))
+def mailbox(name: str, *, utf8: bool = False) -> bytes:
+    """utf8: as it is, quoted (RFC 6855 3, RFC 9051 5.1), else in modified UTF-7."""
+    if utf8 and not name.isascii():
+        octets = name.encode("utf-8", "replace")
+        return b'"%b"' % _SPECIAL.sub(rb"\\\1", octets) if len(octets) <= LONGEST_QUOTED else literal(octets)
+    return astring(name.encode("ascii") if utf8 else encode_mailbox(name))
 
 
 def text(words: str) -> bytes:

@@ -29,6 +29,7 @@ from ..wire.listener import ConnectionLimits, is_loopback
 from . import render
 from .answers import HangUp, Refusal
 from .capabilities import Situation, capabilities
+from .enabled import Extension
 from .machine import Event as WireEvent
 from .machine import ImapMachine, State
 from .selected import Selected, read_news, read_view
@@ -116,6 +117,19 @@ class Session:
                 append_limit=self.settings.message_octets,
             )
         )
+
+    def has(self, extension: Extension) -> bool:
+        """The client has switched it on."""
+        return extension in self.machine.enabled
+
+    @property
+    def utf8_names(self) -> bool:
+        """Mailbox names go out as UTF-8 and not in modified UTF-7."""
+        return self.has(Extension.UTF8) or self.has(Extension.IMAP4REV2)
+
+    def name(self, mailbox: str) -> bytes:
+        """A mailbox's name as this client wants it."""
+        return render.mailbox(mailbox, utf8=self.utf8_names)
 
     def signed_in(self, account: SignedInAccount) -> None:
         self._account = account

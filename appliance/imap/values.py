@@ -119,6 +119,14 @@ def decode_mailbox(wire: bytes) -> str:
     return "".join(name)
 
 
+def decode_utf8_name(wire: bytes) -> str:
+    """A mailbox name of a client that has asked for UTF-8. Raises MailboxNameFault. RFC 9051 5.1."""
+    try:
+        return wire.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MailboxNameFault("the name is not UTF-8") from None
+
+
 def _unshift(packed: bytes) -> str:
     if not packed:
         return "&"

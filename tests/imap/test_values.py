@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.imap.grammar.cursor import Cursor
+from appliance.imap import render
+from appliance.imap.grammar.cursor import Cursor, GrammarFault
 from appliance.imap.values import (
     STAR,
     MailboxNameFault,
@@ -117,3 +118,17 @@ def test_a_set_that_was_written_reads_back(numbers: list[int]) -> None:
     read = Cursor(sequence_set(numbers).encode()).sequence_set()
     assert [n for low, high in read.ranges for n in range(low, high + 1)] == numbers
     assert Cursor(str(read).encode()).sequence_set() == read
+
+
+@given(st.text(max_size=40))
+def test_a_utf8_name_reads_back(name: str) -> None:
+    name = name.encode("utf-8", "ignore").decode()
+    rendered = render.mailbox(name, utf8=True)
+    if b"\0" in name.encode() or b"\n" in name.encode() or b"\r" in name.encode():
+        return  # no mailbox has such a name
+    assert Cursor(rendered, utf8_names=True).mailbox() == name
+
+
+def test_a_utf8_name_that_is_none_is_refused() -> None:
+    with pytest.raises(GrammarFault, match="not UTF-8"):
+        Cursor(b'"\xff"', utf8_names=True).mailbox()

@@ -10,6 +10,7 @@ from ...mail.reply import Reply
 from ...sasl import CANCEL, MECHANISMS, Challenge, Credentials, decode_response
 from .. import render
 from ..answers import Done, HangUp, Refusal
+from ..enabled import switched_on
 from ..grammar.session import (
     Authenticate,
     Capability,
@@ -116,8 +117,13 @@ async def _sign_in(session: Session, username: str, password: str) -> Done:
 
 
 async def enable(session: Session, command: Enable) -> Done:
-    """RFC 5161: what is not known is passed over. Nothing needs enabling yet."""
-    session.send(b"* ENABLED\r\n")
+    """RFC 5161: what is not known is passed over, and what was on before is not said again."""
+    said = []
+    for extension, brings in switched_on(command.capabilities).items():
+        if not session.has(extension):
+            said.append(extension.value)
+        session.machine.enabled |= brings
+    session.send(" ".join(("* ENABLED", *said)).encode("ascii") + b"\r\n")
     return Done("Enabled")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from typing import TypeVar
 
-from ..values import LARGEST, STAR, MailboxNameFault, SequenceSet, decode_mailbox
+from ..values import LARGEST, STAR, MailboxNameFault, SequenceSet, decode_mailbox, decode_utf8_name
 
 MOST_NESTED = 50  # levels of parentheses
 MOST_IN_LIST = 1000  # things in one list; the longest that clients send are header names, some dozens
@@ -50,11 +50,14 @@ class GrammarFault(ValueError):
 
 
 class Cursor:
-    __slots__ = ("at", "data")
+    """utf8_names: mailbox names are UTF-8, as the client has asked for (RFC 6855 3, RFC 9051 5.1), not modified UTF-7."""
 
-    def __init__(self, data: bytes, at: int = 0) -> None:
+    __slots__ = ("at", "data", "utf8_names")
+
+    def __init__(self, data: bytes, at: int = 0, *, utf8_names: bool = False) -> None:
         self.data = data
         self.at = at
+        self.utf8_names = utf8_names
 
     # what stands here
 
@@ -132,13 +135,19 @@ class Cursor:
 
     def mailbox(self) -> str:
         """mailbox = "INBOX" / astring"""
-        return _name(self.astring())
+        return self._name(self.astring())
 
     def list_mailbox(self) -> str:
         """list-mailbox = 1*list-char / string"""
         if self.stands(b'"') or self.stands(b"{"):
-            return _name(self.string())
-        return _name(self.match(_LIST_CHARS, "a mailbox name or pattern").group())
+            return self._name(self.string())
+        return self._name(self.match(_LIST_CHARS, "a mailbox name or pattern").group())
+
+    def _name(self, octets: bytes) -> str:
+        try:
+            return decode_utf8_name(octets) if self.utf8_names else decode_mailbox(octets)
+        except MailboxNameFault as fault:
+            raise GrammarFault(str(fault)) from None
 
     # numbers
 
@@ -233,10 +242,3 @@ def _seq_number(octets: bytes) -> int:
     if not 0 < value <= LARGEST:
         raise GrammarFault("message numbers go from 1 to 4294967295")
     return value
-
-
-def _name(octets: bytes) -> str:
-    try:
-        return decode_mailbox(octets)
-    except MailboxNameFault as fault:
-        raise GrammarFault(str(fault)) from None
