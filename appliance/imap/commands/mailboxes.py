@@ -14,7 +14,7 @@ from ...store.changes.messages import expunge
 from ...store.mailboxes import SEPARATOR, Mailbox
 from ...store.messages import FlagRow
 from ...store.refusals import NoSuchMailbox
-from .. import listing, render
+from .. import listing, render, visible
 from ..answers import Done, Refusal
 from ..grammar.mailboxes import (
     Check,
@@ -50,9 +50,10 @@ async def select(session: Session, command: Select) -> Done:
     account_id = session.account.id
 
     def query(connection: sqlite3.Connection) -> tuple[Mailbox, list[FlagRow]]:
-        mailbox = mailboxes.find_mailbox(connection, account_id, command.mailbox)
-        if mailbox is None:
+        found = visible.find(connection, account_id, command.mailbox)
+        if found is None:
             raise NoSuchMailbox(command.mailbox)
+        mailbox = found.mailbox
         return mailbox, messages.newest(connection, mailbox.id, NEWEST)
 
     mailbox, newest = await session.read(query)
@@ -126,8 +127,8 @@ async def list_(session: Session, command: List) -> Done:
         session.send(render.listed("LIST", ("\\Noselect",), ""))
         return Done("Listed")
     account_id = session.account.id
-    found = await session.read(lambda connection: mailboxes.list_mailboxes(connection, account_id))
-    names = {mailbox.name: mailbox.special_use for mailbox in found}
+    found = await session.read(lambda connection: visible.mailboxes_of(connection, account_id))
+    names = {each.name: each.mailbox.special_use for each in found}
     for each in listing.listed(names, command.reference + command.pattern):
         session.send(render.listed("LIST", each.attributes, each.name))
     return Done("Listed")
@@ -150,10 +151,10 @@ async def status(session: Session, command: Status) -> Done:
     account_id, items = session.account.id, command.items
 
     def query(connection: sqlite3.Connection) -> tuple[Mailbox, int]:
-        mailbox = mailboxes.find_mailbox(connection, account_id, command.mailbox)
-        if mailbox is None:
+        found = visible.find(connection, account_id, command.mailbox)
+        if found is None:
             raise NoSuchMailbox(command.mailbox)
-        recent = 0
+        mailbox, recent = found.mailbox, 0
         if StatusItem.RECENT in items and mailbox.first_recent_uid < mailbox.uidnext:
             recent = messages.count_between(connection, mailbox.id, mailbox.first_recent_uid, mailbox.uidnext)
         return mailbox, recent
