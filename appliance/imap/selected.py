@@ -7,8 +7,9 @@ take longer the more there is. It is read when a command goes by its numbers.
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..store import mailboxes, messages
 from ..store.refusals import NoSuchMailbox
@@ -26,13 +27,15 @@ class Unread:
 
 @dataclass(slots=True)
 class Selected:
-    """opened: the view, or of a large mailbox what was announced."""
+    """opened: the view, or of a large mailbox what was announced. saved: UIDs of `$`, in order (RFC 5182 2.1: empty for
+    each newly selected mailbox)."""
 
     mailbox_id: int
     read_only: bool
     opened: MailboxView | Unread
     journal: Journal
     doubtful: bool = False  # it may be no more
+    saved: array[int] = field(default_factory=lambda: array("I"))
 
     @property
     def view(self) -> MailboxView:

@@ -154,7 +154,10 @@ class Session:
 
     def places(self, wanted: SequenceSet, *, by_uid: bool) -> list[int]:
         """Places in the view. Raises Refusal for a sequence number that does not exist; unknown UIDs are passed over."""
-        view = self.the_selected().view
+        selected = self.the_selected()
+        view = selected.view
+        if wanted.is_saved:  # RFC 5182 2.1: those that are gone are in it no more
+            return [place for uid in selected.saved if (place := view.place_of(uid)) is not None]
         if by_uid:
             return wanted.in_uids(view.uids)
         places = wanted.in_numbers(len(view))

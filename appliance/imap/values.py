@@ -22,9 +22,15 @@ class MailboxNameFault(ValueError):
 
 @dataclass(slots=True, frozen=True)
 class SequenceSet:
-    """ranges: pairs as they were written, STAR for `*`. Numbers or UIDs, as the command says."""
+    """ranges: pairs as they were written, STAR for `*`. Numbers or UIDs, as the command says. None at all: `$`, the
+    messages that a search has saved (RFC 5182), which only the session knows."""
 
     ranges: tuple[tuple[int, int], ...]
+
+    @property
+    def is_saved(self) -> bool:
+        """It is `$`."""
+        return not self.ranges
 
     def spans(self, largest: int) -> list[tuple[int, int]]:
         """Sorted pairs low-high that do not touch. `*` is `largest`, also in `7:*` with 7 above it (RFC 3501 9)."""
@@ -55,6 +61,8 @@ class SequenceSet:
 
         Leniency: `1:*` in an empty mailbox names nothing (most clients send it without looking).
         """
+        if self.is_saved:
+            return []
         if not count:
             return [] if any(STAR in pair for pair in self.ranges) else None
         spans = self.spans(count)
@@ -63,7 +71,12 @@ class SequenceSet:
         return [place for low, high in spans for place in range(low - 1, high)]
 
     def __str__(self) -> str:
+        if self.is_saved:
+            return "$"
         return ",".join(_end(low) if low == high else f"{_end(low)}:{_end(high)}" for low, high in self.ranges)
+
+
+SAVED = SequenceSet(())
 
 
 def _end(number: int) -> str:

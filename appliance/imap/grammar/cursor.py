@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from typing import TypeVar
 
-from ..values import LARGEST, STAR, MailboxNameFault, SequenceSet, decode_mailbox, decode_utf8_name
+from ..values import LARGEST, SAVED, STAR, MailboxNameFault, SequenceSet, decode_mailbox, decode_utf8_name
 
 MOST_NESTED = 50  # levels of parentheses
 MOST_IN_LIST = 1000  # things in one list; the longest that clients send are header names, some dozens
@@ -164,6 +164,9 @@ class Cursor:
         return value
 
     def sequence_set(self) -> SequenceSet:
+        """Also `$` (RFC 5182: sequence-set =/ seq-last-command)."""
+        if self.take(b"$"):
+            return SAVED
         ranges = []
         for part in self.match(_SEQUENCE_SET, "a set of message numbers").group().split(b","):
             low, colon, high = part.partition(b":")
@@ -232,7 +235,7 @@ class Cursor:
                 raise GrammarFault("a list is too long")
 
 
-_SET_BEGINS = b"0123456789*"
+_SET_BEGINS = b"0123456789*$"
 
 
 def _seq_number(octets: bytes) -> int:
