@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import layout
+from .card_calls import read_beside_damage
 from .layout import HEAD_OCTETS
 from .refusals import Damaged
 
@@ -62,7 +63,7 @@ def from_file(blob_id: int, size: int, path: Path, position: int, stored_octets:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                return os.pread(fd, length, position + offset)
+                return read_beside_damage(fd, length, position + offset)
             finally:
                 os.close(fd)
         except OSError as fault:

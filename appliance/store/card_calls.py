@@ -1,4 +1,4 @@
-"""What Linux offers for files on a card and Python does not: writing out without a flush, giving blocks back."""
+"""What Linux offers for files on a card and Python does not: writing out without a flush, giving blocks back; and reading beside damage."""
 
 from __future__ import annotations
 
@@ -29,3 +29,16 @@ def push(fd: int, start: int, octets: int, *, wait: bool) -> None:
 def punch_hole(fd: int, start: int, octets: int) -> None:
     """A file system that cannot do it keeps the blocks."""
     _libc.fallocate(fd, _KEEP_SIZE | _PUNCH_HOLE, start, octets)
+
+
+def read_beside_damage(fd: int, octets: int, position: int) -> bytes:
+    """As `os.pread`, but a block that cannot be read does not take its neighbours with it: Linux reads ahead into pieces of
+    up to 128 KiB and more, and since 6.16 refuses all of a piece that it could not fill. Raises OSError."""
+    try:
+        return os.pread(fd, octets, position)
+    except OSError as fault:
+        if fault.errno != errno.EIO:
+            raise
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)  # page by page from here on
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # the piece is not let go for a part of it
+    return os.pread(fd, octets, position)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..mime.encoded_words import encode as encode_text
 from ..mime.structure import encode
+from .card_calls import read_beside_damage
 from .losses import Lost, Report
 from .lost_contents import Read, contents, frames
 from .mend_mailboxes import RECOVERED, Mailboxes
@@ -307,7 +308,7 @@ class Contents:
 
         def read(position: int, octets: int) -> bytes:
             try:
-                return os.pread(fd, octets, position)
+                return read_beside_damage(fd, octets, position)
             except (OSError, ValueError, OverflowError):
                 return b""
 

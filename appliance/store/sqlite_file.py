@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .card_calls import read_beside_damage
 from .database import PAGE_OCTETS
 from .sqlite_pages import (
     FILE_HEADER_OCTETS,
@@ -178,7 +179,7 @@ class DatabaseFile:
 
     def _read(self, fd: int, position: int) -> bytes | None:
         try:
-            octets = os.pread(fd, PAGE_OCTETS, position)
+            octets = read_beside_damage(fd, PAGE_OCTETS, position)
         except OSError:
             self.unread_pages += 1
             return None
@@ -253,7 +254,7 @@ class DatabaseFile:
 
     def _read_some(self, position: int, octets: int) -> bytes:
         try:
-            return os.pread(self._log_fd, octets, position)
+            return read_beside_damage(self._log_fd, octets, position)
         except OSError:
             self.unread_pages += 1
             return b""

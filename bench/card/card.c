@@ -25,6 +25,7 @@
  *     cut drop | cut SEED      power cut
  *     on                       power is back
  *     fail WRITES READS FLUSHES AFTER    requests of the kinds that are 1 get EIO, from the AFTER-th on
+ *     bad BLOCK                this block of 4 KiB cannot be read any more, until it is written anew
  * At the end of the input the card unmounts itself.
  */
 #define FUSE_USE_VERSION 31
@@ -67,6 +68,7 @@ static uint64_t units, opened[OPEN_UNITS];
 
 static int failing[KINDS];
 static uint64_t fail_after;
+static char *bad;               /* per block */
 
 static struct {
 	uint64_t n[KINDS], octets[KINDS], empty_flushes, erase_programs, open_misses, busy_ns;
@@ -123,6 +125,14 @@ static int refused(enum kind k)
 	if (!fail_after)
 		return 1;
 	fail_after--;
+	return 0;
+}
+
+static int unreadable(uint64_t at, size_t octets)
+{
+	for (uint64_t number = at / BLOCK; number * BLOCK < at + octets; number++)
+		if (bad[number])
+			return 1;
 	return 0;
 }
 
@@ -228,6 +238,7 @@ static int card_write(const char *path, const char *buffer, size_t octets, off_t
 				break;
 			}
 			memcpy(b->octets + inside, buffer + done, part);
+			bad[number] = 0;
 		}
 		for (uint64_t unit = at / ERASE; unit <= (at + octets - 1) / ERASE; unit++)
 			wear(unit);
@@ -250,7 +261,7 @@ static int card_read(const char *path, char *buffer, size_t octets, off_t at, st
 	int answer = octets;
 	uint64_t end = 0;
 	pthread_mutex_lock(&lock);
-	if (refused(READS) || pread(flash, buffer, octets, at) != (ssize_t)octets)
+	if (refused(READS) || unreadable(at, octets) || pread(flash, buffer, octets, at) != (ssize_t)octets)
 		answer = -EIO;
 	else {
 		FOR_BLOCKS((uint64_t)at, octets)
@@ -342,7 +353,9 @@ static int obey(const char *line)
 	else if (sscanf(line, "fail %d %d %d %" SCNu64, &f[WRITES], &f[READS], &f[FLUSHES], &seed) == 4) {
 		memcpy(failing, f, sizeof f);
 		fail_after = seed;
-	} else
+	} else if (sscanf(line, "bad %" SCNu64, &seed) == 1 && seed < size / BLOCK)
+		bad[seed] = 1;
+	else
 		return sscanf(line, "slow %d", &slow) == 1;
 	return 1;
 }
@@ -404,8 +417,9 @@ int main(int argc, char **argv)
 	units = (size + ERASE - 1) / ERASE;
 	cached = calloc(size / BLOCK, sizeof *cached);
 	dirty = calloc(units, 1);
+	bad = calloc(size / BLOCK, 1);
 	flash = open(argv[1], O_RDWR | O_CREAT, 0600);
-	if (!cached || !dirty || flash < 0 || ftruncate(flash, size)) {
+	if (!cached || !dirty || !bad || flash < 0 || ftruncate(flash, size)) {
 		perror(argv[1]);
 		return 1;
 	}

@@ -23,11 +23,13 @@ middle (a 4 KiB block is written wholly or not at all), and a card that lies abo
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import hashlib
 import json
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
 import time
@@ -58,6 +60,8 @@ TOOLS = {
 }
 PATIENCE_S = 20.0
 SECTOR_OCTETS = 512
+BLOCK_OCTETS = 4096  # of the card and of its ext4
+_FIBMAP = 1
 
 
 class CardError(Exception):
@@ -200,6 +204,17 @@ class Card:
         `replug`.
         """
         self._ask(f"fail {int(writes)} {int(reads)} {int(flushes)} {after}")
+
+    def lose(self, file: Path, at: int) -> None:
+        """The block of 4 KiB in which this octet of a file lies cannot be read any more, until it is written anew."""
+        self.sync()
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            # FIBMAP: the number of a block in the file becomes its number on the card.
+            number = fcntl.ioctl(fd, _FIBMAP, struct.pack("I", at // BLOCK_OCTETS))
+        finally:
+            os.close(fd)
+        self._ask(f"bad {struct.unpack('I', number)[0]}")
 
     # -- how
 
