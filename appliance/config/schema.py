@@ -64,13 +64,16 @@ class TlsConfig(Section, frozen=True):
 
 class LimitsConfig(Section, frozen=True):
     """message_size: octets; connections: at once on each port, in all and from one IP address; card_endurance: terabytes
-    that may be written to the card in its life, by its maker's word; without it, a careful guess from its size."""
+    that may be written to the card in its life, by its maker's word; without it, a careful guess from its size; account_size
+    (octets), account_messages: what an account may keep that has no quota of its own; without them, as much as there is room."""
 
     message_size: Annotated[int, Meta(ge=64 * 1024)] = 50 * MIB
     recipients: Annotated[int, Meta(ge=100)] = 1000
     connections: Positive = 250
     connections_per_ip: Positive = 50
     card_endurance: Positive | None = None
+    account_size: Annotated[int, Meta(ge=1024)] | None = None
+    account_messages: Positive | None = None
 
 
 class LedsConfig(Section, frozen=True):
@@ -159,6 +162,8 @@ ALLOWED: dict[str, str] = {
     "limits.connections": "a number, at least 1",
     "limits.connections_per_ip": "a number, at least 1",
     "limits.card_endurance": "a number of terabytes (TBW), at least 1, or nothing",
+    "limits.account_size": "a number of octets, at least 1024, or nothing",
+    "limits.account_messages": "a number of messages, at least 1, or nothing",
     "leds": _SECTION,
     "leds.enabled": "true or false",
     **{f"leds.{name}": _PIN for name in ("power", "queue", "mail", "alert", "single", "button")},

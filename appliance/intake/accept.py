@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ..dsn.compose import Action, Original, Reported, compose_report
@@ -26,7 +27,8 @@ from ..status.events import Accepted
 from ..store.accounts import get_account
 from ..store.changes.delivery import DeliveryPlan, Dispatch, Filing, Forwarding, deliver_in
 from ..store.interface import Store
-from ..store.refusals import NoSuchAccount, StorageLow, StoreRefusal
+from ..store.quota import Rule, limits_of, use_of
+from ..store.refusals import NoSuchAccount, OverQuota, StorageLow, StoreRefusal
 from ..store.spool import Spool, SpooledContent
 from ..store.transaction import Tx, WithContents
 from . import trace_header
@@ -86,8 +88,10 @@ class Intake:
             return Reply(553, "7.1", because("not-your-address", account=peer.account, address=reverse_path))
         return None
 
-    async def check_recipient(self, peer: Peer, reverse_path: Address | None, recipient: Recipient) -> Reply | None:
-        """None: go on."""
+    async def check_recipient(
+        self, peer: Peer, reverse_path: Address | None, recipient: Recipient, size_octets: int | None = None
+    ) -> Reply | None:
+        """None: go on. size_octets: what the peer said the message would have, if it did."""
         address = recipient.address
         if address.domain not in self.settings.domains:
             if peer.account_id is None:
@@ -101,7 +105,24 @@ class Intake:
                 return Reply(550, "1.1", reason)
         if not self.settings.sends and all(isinstance(destination, Remote) for destination in destinations):
             return Reply(450, "7.1", because("outbound-off", address=address))
+        for destination in destinations:
+            if isinstance(destination, Local):
+                refusal = self._check_quota(destination, size_octets or 1)
+                if refusal is not None:
+                    return refusal
         return None
+
+    def _check_quota(self, local: Local, size_octets: int) -> Reply | None:
+        """The change that files the message asks again; here the others of the message are not refused with it."""
+
+        def query(connection: sqlite3.Connection) -> Reply | None:
+            limits = limits_of(connection, local.account_id, self._store.default_limits)
+            if not limits.any or use_of(connection, local.account_id).with_more(size_octets, 1).fits(limits):
+                return None
+            never = limits.octets is not None and size_octets > limits.octets
+            return _over_quota(OverQuota(local.account, never=never))
+
+        return self._store.read_now(query)
 
     def _need_room(self, size_octets: int) -> None:
         """Raises StorageLow. A card with plenty of room is not asked again for a while that is too short to fill it."""
@@ -123,6 +144,8 @@ class Intake:
             return Reply(450, "2.1", gone.reason)
         except StorageLow as low:
             return Reply(452, "3.1", low.reason)
+        except OverQuota as over:
+            return _over_quota(over)
         except StoreRefusal as refusal:
             return Reply(451, "3.0", refusal.reason)
         except Exception as fault:
@@ -142,7 +165,7 @@ class Intake:
         now = datetime.now(UTC)
         completed = await self._complete(peer, content, header, trace_id, now)
         try:
-            plan = await self._plan(peer, envelope, completed, trace_id, now)
+            plan = _within_quotas(await self._plan(peer, envelope, completed, trace_id, now))
             accepted = _accepted(peer, envelope, plan)
             receipt = await self._receipt(envelope, plan, header, now)
 
@@ -266,6 +289,7 @@ class Intake:
             internal_date=int(now.timestamp()),
             filings=filings,
             dispatches=dispatches,
+            rule=Rule.NEVER,
         )
 
     def _route(self, envelope: Envelope) -> tuple[tuple[Filing, ...], tuple[Forwarding, ...]]:
@@ -306,6 +330,17 @@ class Intake:
             except AddressFault:
                 log.error("the account %r has no address to sign for", peer.account)
         return await self._sign(domain, b"", content)
+
+
+def _within_quotas(plan: DeliveryPlan) -> DeliveryPlan:
+    """What comes in keeps to the quotas; reports of ours do not, for nobody could be told that they were refused."""
+    alone = len(plan.filings) == 1 and not plan.dispatches
+    return replace(plan, rule=Rule.FITS if alone else Rule.NOT_FULL)
+
+
+def _over_quota(over: OverQuota) -> Reply:
+    """RFC 3463 3.3: a full mailbox can be emptied, so the peer comes again; what is too large for it never fits."""
+    return Reply(552, "2.3", over.reason) if over.never else Reply(452, "2.2", over.reason)
 
 
 def _accepted(peer: Peer, envelope: Envelope, plan: DeliveryPlan) -> Accepted:

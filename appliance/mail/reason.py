@@ -97,6 +97,22 @@ WORDINGS: dict[str, Wording] = {
         "Mail for {address} cannot leave: sending is switched off. Choose how mail leaves under System, or outbound.mode.",
     ),
     # store
+    "over-quota": Wording(
+        "The mailbox is full, try again later",
+        "{address} has reached its quota. Delete mail, or give it more with `merpati account quota`.",
+    ),
+    "larger-than-quota": Wording(
+        "The message is larger than the mailbox may ever hold",
+        "The message is larger than all that {address} may keep. `merpati account quota` changes that.",
+    ),
+    "too-many-annotations": Wording(
+        "No more than {most} notes fit on one mailbox",
+        "A mail program wanted to note more than {most} things on one mailbox.",
+    ),
+    "owners-rights": Wording(
+        "The owner of a mailbox always has all rights on it",
+        "The owner of {mailbox} always has all rights on it; they cannot be given or taken.",
+    ),
     "no-such-mailbox": Wording(
         "There is no mailbox called {mailbox}", "A mail program asked for the mailbox {mailbox}, which does not exist."
     ),
@@ -224,6 +240,10 @@ WORDINGS: dict[str, Wording] = {
     "mechanism-unknown": Wording("That way to sign in is not known here", "A program tried an unknown way to sign in."),
     "sign-in-cancelled": Wording("Sign-in cancelled", "A program broke off signing in."),
     "sign-in-malformed": Wording("The answer is malformed", "A program sent a malformed answer while signing in."),
+    "access-ended": Wording(
+        "The password was changed or the account removed, sign in again",
+        "A program was signed in to an account that was removed or got another password, and was cut off.",
+    ),
     "sign-in-too-often": Wording(
         "Too many failed sign-ins", "{ip} failed to sign in several times, so the connection was closed."
     ),

@@ -37,6 +37,7 @@ from ..status.socket import StatusServer, VerbRefused
 from ..status.trace import TraceWriter
 from ..store import queue_rows
 from ..store.interface import Store
+from ..store.quota import Limits
 from ..store.reader import speaks_of_damage
 from ..store.refusals import StoreDamaged
 from ..tls.contexts import ServerContext
@@ -165,6 +166,7 @@ class MailService:
                 raise ConfigFault(f"the certificate cannot be used: {unusable}; nothing was changed")
             self._config, self._tls = config, tls
             self._card.endurance_tb, self._card.timezone = config.limits.card_endurance, config.locale.timezone
+            self._store.set_default_limits(Limits(config.limits.account_size, config.limits.account_messages))
             self._bus.publish(PhaseChanged(at=time.time(), phase=Phase.STARTING))
             try:
                 intake, accounts = self._take_in(config)

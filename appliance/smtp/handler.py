@@ -57,7 +57,9 @@ class Handler(Generic[Finished]):
     ) -> Reply | None:
         """None: accepted."""
         assert envelope.mail is not None
-        refusal = await self._intake.check_recipient(peer_of(server), envelope.mail.reverse_path, recipient)
+        refusal = await self._intake.check_recipient(
+            peer_of(server), envelope.mail.reverse_path, recipient, envelope.mail.size_octets
+        )
         return None if refusal is None or refusal.ok else refusal
 
     async def handle_DATA(

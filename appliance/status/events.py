@@ -109,6 +109,16 @@ class MailboxListChanged(Event, frozen=True):
     account_id: int
 
 
+class AnnotationsChanged(Event, frozen=True):
+    """What is noted on a mailbox is not what it was: account_id is its owner; both are 0 for what is noted on the server.
+    `entries` under /private are those of `changed_by`."""
+
+    account_id: int
+    mailbox_id: int
+    changed_by: int
+    entries: tuple[str, ...]
+
+
 class AccountsChanged(Event, frozen=True):
     """Accounts or aliases were added, changed or removed."""
 
@@ -222,6 +232,7 @@ AnyEvent = (
     | QueueVerb
     | MailboxChanged
     | MailboxListChanged
+    | AnnotationsChanged
     | AccountsChanged
     | QueueChanged
     | SignedIn

@@ -56,6 +56,30 @@ _RULES = (
         "account {} has no INBOX",
         "SELECT id FROM accounts WHERE id NOT IN (SELECT account_id FROM mailboxes WHERE name = 'INBOX')",
     ),
+    (
+        "a quota is of account {}, which does not exist",
+        "SELECT account_id FROM quotas WHERE account_id NOT IN (SELECT id FROM accounts)",
+    ),
+    (
+        "something is noted on mailbox {}, which does not exist",
+        "SELECT DISTINCT mailbox_id FROM annotations WHERE mailbox_id != 0 AND mailbox_id NOT IN (SELECT id FROM mailboxes)",
+    ),
+    (
+        "something is noted by account {}, which does not exist",
+        "SELECT DISTINCT account_id FROM annotations WHERE account_id != 0 AND account_id NOT IN (SELECT id FROM accounts)",
+    ),
+    (
+        "mailbox {} is shared and does not exist",
+        "SELECT DISTINCT mailbox_id FROM mailbox_rights WHERE mailbox_id NOT IN (SELECT id FROM mailboxes)",
+    ),
+    (
+        "account {} has rights and does not exist",
+        "SELECT DISTINCT account_id FROM mailbox_rights WHERE account_id != 0 AND account_id NOT IN (SELECT id FROM accounts)",
+    ),
+    (
+        "mailbox {} is shared with its owner",
+        "SELECT m.id FROM mailbox_rights r JOIN mailboxes m ON m.id = mailbox_id WHERE r.account_id = m.account_id",
+    ),
     ("mailbox {} belongs to no account", "SELECT id FROM mailboxes WHERE account_id NOT IN (SELECT id FROM accounts)"),
     (
         "content {} counts another number of references than it has",

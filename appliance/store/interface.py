@@ -23,6 +23,7 @@ from .ballast import PIECE_OCTETS, Ballast
 from .blobs import from_file, from_memory
 from .database import FILE_NAME, WAL_OCTETS, connect_writer, lengthen_wal
 from .migrate import migrate
+from .quota import Limits
 from .reader import Query, Readers
 from .refusals import Damaged, NoSuchMessage, StorageFailed, StorageLow
 from .segments import Segments, sync_folder
@@ -126,6 +127,14 @@ class Store:
         free, _, reserve = self.room()
         if free - size_octets < reserve:
             raise StorageLow
+
+    def set_default_limits(self, limits: Limits) -> None:
+        """What an account may keep that has no quota of its own; asked by every change of this process from now on."""
+        self._writer.default_limits = limits
+
+    @property
+    def default_limits(self) -> Limits:
+        return self._writer.default_limits
 
     @property
     def failure(self) -> str | None:

@@ -28,6 +28,11 @@ class Mailbox:
     size_octets: int
 
 
+def columns(alias: str) -> str:
+    """What `Mailbox` is made of, of a table that goes by another name."""
+    return ", ".join(f"{alias}.{column}" for column in _COLUMNS.split(", "))
+
+
 def canonical_name(name: str) -> str:
     """INBOX in any case is INBOX, also as the first level of a name (RFC 9051 5.1)."""
     first, separator, rest = name.partition(SEPARATOR)
@@ -55,9 +60,3 @@ def subscriptions(connection: sqlite3.Connection, account_id: int) -> set[str]:
     return {
         name for (name,) in connection.execute("SELECT name FROM subscriptions WHERE account_id = ?", (account_id,))
     }
-
-
-def used_octets(connection: sqlite3.Connection, account_id: int) -> int:
-    """What an account's mailboxes hold together, uncompressed."""
-    row = connection.execute("SELECT coalesce(sum(size_octets), 0) FROM mailboxes WHERE account_id = ?", (account_id,))
-    return int(row.fetchone()[0])

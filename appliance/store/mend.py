@@ -15,6 +15,7 @@ from pathlib import Path
 from .losses import Lost, MailboxKept, Report
 from .mend_contents import Contents
 from .mend_mailboxes import Mailboxes
+from .mend_sharing import mend_sharing
 from .owners import Owners
 from .salvage import Salvage
 
@@ -66,6 +67,7 @@ class Mender:
             self._contents.look_through_segments()
             self._contents.file_what_is_nowhere()
             self._boxes.tell_missing_uids()
+            mend_sharing(self._new, self._noticed, self._boxes)
             self._count()
             self._report()
         finally:

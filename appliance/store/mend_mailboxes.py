@@ -19,7 +19,7 @@ UIDS_NAMED_MOST = 2000  # missing UIDs of one mailbox that are told one by one
 
 
 class Mailboxes:
-    """lost_of: by mailbox; renumbered: those with a new UIDVALIDITY; rest: the account that gets what nobody owns."""
+    """lost_of: by mailbox; renumbered: those with a new UIDVALIDITY; made_up: those whose owner is a guess; rest: the account that gets what nobody owns."""
 
     def __init__(self, new: sqlite3.Connection, noticed: Salvage, report: Report, recovered_to: str | None) -> None:
         self._new = new
@@ -29,6 +29,7 @@ class Mailboxes:
         self.now = int(time.time())
         self.lost_of: Counter[int] = Counter()
         self.renumbered: set[int] = set()
+        self.made_up: set[int] = set()
         self._raised: set[int] = set()
         self.rest: int | None = None
         self.owners = Owners(new)
@@ -144,6 +145,7 @@ class Mailboxes:
             name = f"{RECOVERED} {mailbox_id}"
             self.make(account_id, name, None, mailbox_id)
             self.renumbered.add(mailbox_id)
+            self.made_up.add(mailbox_id)
             self.report.lost.append(Lost("the name of a mailbox", account=self.address(account_id), mailbox=name))
         self._new.execute("DELETE FROM expunged WHERE mailbox_id NOT IN (SELECT id FROM mailboxes)")
         # A UID that was expunged is never given again: a row from an old page that has one is out of date.

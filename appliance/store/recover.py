@@ -16,7 +16,7 @@ from .check import wrong_in
 from .database import FILE_NAME
 from .losses import Report
 from .mend import Mender
-from .migrate import SchemaTooNew, steps
+from .migrate import SchemaTooNew, migrate, steps
 from .salvage import make_new, salvage
 from .segments import sync_folder
 from .set_aside import NEW, alone_with, exchange
@@ -91,6 +91,9 @@ def _make(
     connection = make_new(path, layout)
     try:
         noticed = salvage(file, connection)
+        connection.execute("COMMIT")
+        migrate(connection)  # what an older version left has all the tables now
+        connection.execute("BEGIN")
         mender = Mender(
             connection,
             noticed,

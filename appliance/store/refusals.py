@@ -47,6 +47,26 @@ class AddressTaken(StoreRefusal):
         super().__init__(because("address-taken", address=address))
 
 
+class OverQuota(StoreRefusal):
+    """The account may not keep so much. never: not even if it kept nothing else."""
+
+    def __init__(self, address: str, *, never: bool = False) -> None:
+        super().__init__(because("larger-than-quota" if never else "over-quota", address=address))
+        self.never = never
+
+
+class TooManyAnnotations(StoreRefusal):
+    def __init__(self, most: int) -> None:
+        super().__init__(because("too-many-annotations", most=most))
+
+
+class OwnersRights(StoreRefusal):
+    """Nobody takes rights from the owner of a mailbox, or needs to give any."""
+
+    def __init__(self, mailbox: str) -> None:
+        super().__init__(because("owners-rights", mailbox=mailbox))
+
+
 class NoSuchMessage(StoreRefusal):
     def __init__(self, what: str) -> None:
         super().__init__(because("no-such-message", what=what))

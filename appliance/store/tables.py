@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .sharing import in_order
 from .spool import DIGEST_OCTETS
 from .sqlite_pages import Value
 
@@ -129,6 +130,18 @@ def _recipient(_: int, message_id: int, address: str, domain: str, orcpt: str | 
     return message_id > 0 and "@" in address and state in ("waiting", "held")
 
 
+def _quota(account_id: int, octets: int | None, messages: int | None) -> bool:
+    return account_id > 0 and min(octets or 0, messages or 0) >= 0
+
+
+def _annotation(mailbox_id: int, account_id: int, entry: str) -> bool:
+    return mailbox_id >= 0 and account_id >= 0 and entry.startswith(("/private/", "/shared/"))
+
+
+def _rights(account_id: int, mailbox_id: int, rights: str) -> bool:
+    return account_id >= 0 and mailbox_id > 0 and rights != "" and rights == in_order(rights)
+
+
 def _positive(*values: int) -> bool:
     return min(values) >= 0
 
@@ -144,6 +157,9 @@ _SENSE: dict[str, Callable[..., bool]] = {
     "segments": _positive,
     "freed": _positive,
     "queue_recipients": _recipient,
+    "quotas": _quota,
+    "annotations": _annotation,
+    "mailbox_rights": _rights,
 }
 _SENSE_COLUMNS = {
     "settings": 2,
@@ -156,4 +172,7 @@ _SENSE_COLUMNS = {
     "segments": 3,
     "freed": 4,
     "queue_recipients": 7,
+    "quotas": 3,
+    "annotations": 3,
+    "mailbox_rights": 3,
 }

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from ..mime.structure import encode
 from ..status.events import Event
+from .quota import NO_LIMITS, Limits
 from .refusals import NoSuchMessage
 from .segments import Place, Segments
 from .spool import SpooledContent
@@ -22,13 +23,19 @@ class Tx:
     """One change's view of the running transaction. Only the writer makes one.
 
     large: the contents too large for the database, in the order in which they were added; not_copied: whether one of them
-    has no place in a segment yet. Then all of it is undone, they are copied, and the change runs again.
+    has no place in a segment yet. Then all of it is undone, they are copied, and the change runs again. default_limits: of
+    accounts that have none of their own.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, segments: Segments, places: Mapping[int, Sequence[Place]]
+        self,
+        connection: sqlite3.Connection,
+        segments: Segments,
+        places: Mapping[int, Sequence[Place]],
+        default_limits: Limits = NO_LIMITS,
     ) -> None:
         self.connection = connection
+        self.default_limits = default_limits
         self.events: list[Event] = []
         self.large: list[SpooledContent] = []
         self.not_copied = False

@@ -31,6 +31,7 @@ from .ballast import Ballast
 from .checkpoints import Checkpoints, Log
 from .copying import Copier
 from .database import connect_writer
+from .quota import NO_LIMITS
 from .refusals import StorageFailed, StorageLow, StoreRefusal
 from .segments import Place, Segments
 from .spool import SpooledContent
@@ -106,6 +107,7 @@ class Writer:
         self._closed = False
         self._closing = threading.Lock()
         self.failure: str | None = None  # set once the disk has failed us
+        self.default_limits = NO_LIMITS  # replaced as a whole when the configuration changes
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -231,7 +233,7 @@ class Writer:
 
     def _apply(self, job: _Job, outcomes: list[_Outcome]) -> Sequence[SpooledContent]:
         """Adds to the outcomes, or returns the contents that must be copied before the change runs again."""
-        tx = Tx(self._connection, self._segments, job.places)
+        tx = Tx(self._connection, self._segments, job.places, self.default_limits)
         job.runs += 1
         self._connection.execute("SAVEPOINT change")
         try:

@@ -23,6 +23,7 @@ from appliance.status.events import Phase
 from appliance.status.snapshot import Snapshot
 from appliance.status.socket import AsyncStatusClient
 from appliance.store.interface import Store
+from appliance.store.quota import Limits
 from appliance.transport.sign import load_keys
 from tests.support.homes import Homes
 from tests.support.world import ADMIN_PASSWORD, FREE_PORTS
@@ -190,6 +191,12 @@ async def test_what_the_card_takes_is_told_from_the_start(process: Process) -> N
     assert len(snapshot.card.days) == 1
     await process.config(limits__card_endurance=117, locale__timezone="Asia/Jakarta")
     assert (process.service._card.endurance_tb, process.service._card.timezone) == (117, "Asia/Jakarta")
+
+
+async def test_what_accounts_may_keep_is_taken_from_the_configuration(process: Process) -> None:
+    assert not process.service._store.default_limits.any
+    await process.config(limits__account_size=1_000_000, limits__account_messages=100)
+    assert process.service._store.default_limits == Limits(1_000_000, 100)
 
 
 async def test_before_the_set_up_no_port_is_open_and_after_it_all_are(tmp_path: Path, told: Told) -> None:

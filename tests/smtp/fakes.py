@@ -95,7 +95,9 @@ class FakeIntake:
             raise TimeoutError("the resolver took too long")
         return None
 
-    async def check_recipient(self, peer: Peer, reverse_path: Address | None, recipient: Recipient) -> Reply | None:
+    async def check_recipient(
+        self, peer: Peer, reverse_path: Address | None, recipient: Recipient, size_octets: int | None = None
+    ) -> Reply | None:
         if recipient.address.local_part.startswith("nobody"):
             return UNKNOWN
         if recipient.address.domain not in ("example.org", "mx.example.org") and peer.account_id is None:

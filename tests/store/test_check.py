@@ -62,6 +62,18 @@ DAMAGE = [
     ),
     ("DELETE FROM mailboxes WHERE id = 1", "a message is in mailbox 1, which does not exist"),
     ("UPDATE mailboxes SET name = 'Inbox' WHERE id = 1", "account 1 has no INBOX"),
+    ("INSERT INTO quotas VALUES (7, 1, 1)", "a quota is of account 7, which does not exist"),
+    (
+        "INSERT INTO annotations VALUES (99, 0, '/shared/comment', x'61')",
+        "something is noted on mailbox 99, which does not exist",
+    ),
+    (
+        "INSERT INTO annotations VALUES (1, 7, '/private/comment', x'61')",
+        "something is noted by account 7, which does not exist",
+    ),
+    ("INSERT INTO mailbox_rights VALUES (0, 99, 'lr')", "mailbox 99 is shared and does not exist"),
+    ("INSERT INTO mailbox_rights VALUES (7, 1, 'lr')", "account 7 has rights and does not exist"),
+    ("INSERT INTO mailbox_rights VALUES (1, 1, 'lr')", "mailbox 1 is shared with its owner"),
     ("UPDATE mailboxes SET account_id = 7 WHERE id = 2", "mailbox 2 belongs to no account"),
     ("UPDATE blobs SET refs = 2 WHERE id = 1", "content 1 counts another number of references than it has"),
     ("DELETE FROM messages WHERE uid = 1", "content 1 counts another number of references than it has"),

@@ -17,8 +17,8 @@ from appliance.store import interface
 from appliance.store.changes.accounts import set_setting
 from appliance.store.changes.messages import remove
 from appliance.store.interface import Store
-from appliance.store.mailboxes import used_octets
 from appliance.store.messages import rows, snapshot
+from appliance.store.quota import Use, use_of
 from appliance.store.refusals import NoSuchMessage, StorageLow
 from tests.support.stores import mailbox_of, new_account, octets_of, open_store, put, read_message, uids_of
 
@@ -192,4 +192,4 @@ def test_rows_come_in_the_order_of_uids_whatever_was_asked(store: Store) -> None
     uids = [put(store, inbox, b"%d" % n) for n in range(5)]
     asked = [uids[3], 999, uids[0], *range(2000, 3200), uids[4], uids[1]]
     assert [row.uid for row in store.read_now(lambda c: rows(c, inbox, asked))] == [uids[0], uids[1], uids[3], uids[4]]
-    assert store.read_now(lambda c: used_octets(c, 1)) == 5
+    assert store.read_now(lambda c: use_of(c, 1)) == Use(5, 5)

@@ -28,7 +28,7 @@ from appliance.accounts.accounts import AccountFault
 from appliance.config import ConfigFault
 from appliance.status.snapshot import Snapshot
 from appliance.status.trace import TraceReader, tell
-from appliance.store import mailboxes, queue_rows
+from appliance.store import mailboxes, queue_rows, quota
 from appliance.store.changes import queue as queue_changes
 from appliance.store.refusals import StoreRefusal
 
@@ -205,7 +205,7 @@ def sending() -> ResponseReturnValue:
 @admin.get("/accounts")
 def accounts() -> ResponseReturnValue:
     def sizes(connection: sqlite3.Connection) -> dict[int, int]:
-        return {a.id: mailboxes.used_octets(connection, a.id) for a in everybody}
+        return {a.id: quota.use_of(connection, a.id).octets for a in everybody}
 
     everybody = site().accounts.all()
     return render_template(

@@ -12,6 +12,7 @@ from ..mailboxes import list_mailboxes
 from ..refusals import AddressTaken, NoSuchAccount
 from ..transaction import Change, Tx
 from .mailboxes import FIRST_MAILBOXES, insert_mailbox, remove_mailbox
+from .sharing import members, tell_members
 
 
 def add_account(key: str, password_hash: str, display_name: str = "") -> Change[Account]:
@@ -57,8 +58,12 @@ def remove_account(key: str) -> Change[None]:
         if account is None:
             raise NoSuchAccount(key)
         for mailbox in list_mailboxes(tx.connection, account.id):
+            told = members(tx, mailbox.id)
             remove_mailbox(tx, mailbox)
-        tx.connection.execute("DELETE FROM subscriptions WHERE account_id = ?", (account.id,))
+            if told:
+                tell_members(tx, account.id, told)
+        for table in ("subscriptions", "annotations", "mailbox_rights", "quotas"):
+            tx.connection.execute(f"DELETE FROM {table} WHERE account_id = ?", (account.id,))
         tx.connection.execute("UPDATE queue_messages SET account_id = NULL WHERE account_id = ?", (account.id,))
         tx.connection.execute("DELETE FROM accounts WHERE id = ?", (account.id,))
         _tell(tx)

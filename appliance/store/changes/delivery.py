@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...status.events import Filed, QueueChanged, Queued
 from ..mailboxes import INBOX, Mailbox, find_mailbox
 from ..queue_rows import counts
+from ..quota import Rule
 from ..refusals import NoSuchAccount
 from ..spool import SpooledContent
 from ..transaction import Change, Tx, WithContents
@@ -54,7 +55,8 @@ class Dispatch:
 
 @dataclass(slots=True, frozen=True)
 class DeliveryPlan:
-    """prefix: header lines that stand before the content in mailboxes; internal_date: seconds since the epoch."""
+    """prefix: header lines that stand before the content in mailboxes; internal_date: seconds since the epoch; rule: when it
+    is too much for an account that gets it."""
 
     trace_id: str
     content: SpooledContent
@@ -62,10 +64,11 @@ class DeliveryPlan:
     internal_date: int
     filings: tuple[Filing, ...] = ()
     dispatches: tuple[Dispatch, ...] = field(default=())
+    rule: Rule = Rule.FITS
 
 
 def deliver(plan: DeliveryPlan) -> Change[None]:
-    """Raises NoSuchAccount when an account went away since its recipient was accepted."""
+    """Raises NoSuchAccount when an account went away since its recipient was accepted, OverQuota as the plan has it."""
     contents = (plan.content,) if plan.filings or plan.dispatches else ()
     return WithContents(contents, lambda tx: deliver_in(tx, plan))
 
@@ -79,7 +82,8 @@ def deliver_in(tx: Tx, plan: DeliveryPlan) -> None:
     size = len(plan.prefix) + plan.content.size
     now = time.time()
     for filing, mailbox in zip(plan.filings, mailboxes, strict=True):
-        _, uids = place(tx, mailbox.id, [Placed(blob_id, filing.flags, filing.keywords, plan.internal_date, size)])
+        placed = Placed(blob_id, filing.flags, filing.keywords, plan.internal_date, size)
+        _, uids = place(tx, mailbox.id, [placed], plan.rule)
         tx.tell(
             Filed(
                 at=now,

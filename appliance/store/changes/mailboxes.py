@@ -9,7 +9,9 @@ from ..accounts import get_account
 from ..mailboxes import INBOX, SEPARATOR, Mailbox, canonical_name, find_mailbox, list_mailboxes
 from ..refusals import BadMailboxName, MailboxExists, MailboxFixed, NoSuchAccount, NoSuchMailbox
 from ..transaction import Change, Tx
+from .annotations import copy_annotations
 from .messages import expunge_in, move_in
+from .sharing import inherit_rights, members, tell_members
 
 LONGEST_NAME = 500  # characters; a name is sent in one line, and shown
 
@@ -36,39 +38,53 @@ def create_mailbox(account_id: int, name: str, special_use: str | None = None) -
             raise MailboxExists(wanted)
         _insert_above(tx, account_id, wanted)
         insert_mailbox(tx, account_id, wanted, special_use)
-        tx.tell(MailboxListChanged(at=time.time(), account_id=account_id))
-        return _found(tx, account_id, wanted)
+        made = _found(tx, account_id, wanted)
+        _inherit(tx, made)
+        tell_members(tx, account_id, members(tx, made.id))
+        return made
 
     return change
 
 
 def rename_mailbox(account_id: int, old: str, new: str) -> Change[None]:
-    """With the mailboxes below it. Renaming INBOX moves its messages to a new mailbox and leaves it empty
+    """With the mailboxes below it, of which there may be some where it is none itself. Renaming INBOX moves its messages to a new mailbox and leaves it empty
     (RFC 9051 6.3.6). Raises NoSuchMailbox, MailboxExists, MailboxFixed, BadMailboxName."""
 
     def change(tx: Tx) -> None:
         source, target = canonical_name(old), _new_name(new)
-        mailbox = _found(tx, account_id, source)
+        mailbox = find_mailbox(tx.connection, account_id, source)
+        with_it = [
+            each
+            for each in list_mailboxes(tx.connection, account_id)
+            if each.name == source or each.name.startswith(source + SEPARATOR)
+        ]
+        if not with_it:
+            raise NoSuchMailbox(source)
         if find_mailbox(tx.connection, account_id, target):
             raise MailboxExists(target)
         if target.startswith(source + SEPARATOR) and source != INBOX:
             raise MailboxFixed(source)
         _insert_above(tx, account_id, target)
-        if source == INBOX:
+        told: set[int] = set()
+        if mailbox is not None and source == INBOX:
             insert_mailbox(tx, account_id, target, None)
+            made = _found(tx, account_id, target)
+            _inherit(tx, made)
+            copy_annotations(tx, mailbox.id, made.id)
+            told = members(tx, made.id)
             uids = [
                 uid for (uid,) in tx.connection.execute("SELECT uid FROM messages WHERE mailbox_id = ?", (mailbox.id,))
             ]
             move_in(tx, mailbox.id, uids, _found(tx, account_id, target).id)
         else:
-            for each in list_mailboxes(tx.connection, account_id):
-                if each.name == source or each.name.startswith(source + SEPARATOR):
-                    renamed = target + each.name[len(source) :]
-                    if find_mailbox(tx.connection, account_id, renamed):  # what stayed below a mailbox that was deleted
-                        raise MailboxExists(renamed)
-                    # Its UIDVALIDITY goes with it: no other mailbox of the account ever had the same, under any name.
-                    tx.connection.execute("UPDATE mailboxes SET name = ? WHERE id = ?", (renamed, each.id))
-        tx.tell(MailboxListChanged(at=time.time(), account_id=account_id))
+            for each in with_it:
+                renamed = target + each.name[len(source) :]
+                told |= members(tx, each.id)
+                if find_mailbox(tx.connection, account_id, renamed):  # what stayed below a mailbox that was deleted
+                    raise MailboxExists(renamed)
+                # Its UIDVALIDITY goes with it: no other mailbox of the account ever had the same, under any name.
+                tx.connection.execute("UPDATE mailboxes SET name = ? WHERE id = ?", (renamed, each.id))
+        tell_members(tx, account_id, told)
 
     return change
 
@@ -80,8 +96,9 @@ def delete_mailbox(account_id: int, name: str) -> Change[None]:
         mailbox = _found(tx, account_id, canonical_name(name))
         if mailbox.name == INBOX:
             raise MailboxFixed(INBOX)
+        told = members(tx, mailbox.id)
         remove_mailbox(tx, mailbox)
-        tx.tell(MailboxListChanged(at=time.time(), account_id=account_id))
+        tell_members(tx, account_id, told)
 
     return change
 
@@ -129,6 +146,15 @@ def _insert_above(tx: Tx, account_id: int, name: str) -> None:
         above = SEPARATOR.join(levels[:depth])
         if not find_mailbox(tx.connection, account_id, above):
             insert_mailbox(tx, account_id, above, None)
+            _inherit(tx, _found(tx, account_id, above))
+
+
+def _inherit(tx: Tx, mailbox: Mailbox) -> None:
+    """Who may use the level above may use what is made below it (RFC 4314 4)."""
+    above, _, _ = mailbox.name.rpartition(SEPARATOR)
+    parent = find_mailbox(tx.connection, mailbox.account_id, above) if above else None
+    if parent is not None:
+        inherit_rights(tx, parent.id, mailbox.id)
 
 
 def _new_name(name: str) -> str:
@@ -142,7 +168,8 @@ def _new_name(name: str) -> str:
 def remove_mailbox(tx: Tx, mailbox: Mailbox) -> None:
     uids = [uid for (uid,) in tx.connection.execute("SELECT uid FROM messages WHERE mailbox_id = ?", (mailbox.id,))]
     expunge_in(tx, mailbox.id, uids)
-    tx.connection.execute("DELETE FROM expunged WHERE mailbox_id = ?", (mailbox.id,))
+    for table in ("expunged", "annotations", "mailbox_rights"):
+        tx.connection.execute(f"DELETE FROM {table} WHERE mailbox_id = ?", (mailbox.id,))
     tx.connection.execute("DELETE FROM mailboxes WHERE id = ?", (mailbox.id,))
 
 

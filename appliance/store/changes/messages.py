@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from ...status.events import MailboxChanged
 from ..flags import DELETED, SEEN
+from ..quota import Rule
 from ..refusals import NoSuchMailbox
 from ..spool import SpooledContent
 from ..transaction import Change, Tx, WithContents
+from .quotas import need_quota
 
 
 @dataclass(slots=True, frozen=True)
@@ -24,7 +26,7 @@ class NewMessage:
 
 
 def append(mailbox_id: int, new: Sequence[NewMessage]) -> Change[tuple[int, list[int]]]:
-    """Returns (UIDVALIDITY, the new UIDs). Raises NoSuchMailbox."""
+    """Returns (UIDVALIDITY, the new UIDs). Raises NoSuchMailbox, OverQuota."""
 
     def change(tx: Tx) -> tuple[int, list[int]]:
         rows = []
@@ -89,22 +91,25 @@ class Placed:
     size_octets: int
 
 
-def place(tx: Tx, mailbox_id: int, new: Sequence[Placed]) -> tuple[int, list[int]]:
-    """Gives UIDs, counts, and tells. Returns (UIDVALIDITY, UIDs). Raises NoSuchMailbox, also when there is nothing new."""
+def place(tx: Tx, mailbox_id: int, new: Sequence[Placed], rule: Rule = Rule.FITS) -> tuple[int, list[int]]:
+    """Gives UIDs, counts, and tells. Returns (UIDVALIDITY, UIDs). Raises NoSuchMailbox, also when there is nothing new,
+    and OverQuota as `rule` has it."""
     if not new:
         there = tx.connection.execute("SELECT uidvalidity FROM mailboxes WHERE id = ?", (mailbox_id,)).fetchone()
         if there is None:
             raise NoSuchMailbox("")
         return there[0], []
+    size_octets = sum(m.size_octets for m in new)
     row = tx.connection.execute(
         "UPDATE mailboxes SET uidnext = uidnext + ?, highest_modseq = highest_modseq + 1, messages = messages + ?,"
         " unseen = unseen + ?, size_octets = size_octets + ? WHERE id = ?"
         " RETURNING account_id, uidvalidity, uidnext, highest_modseq",
-        (len(new), len(new), sum(not m.flags & SEEN for m in new), sum(m.size_octets for m in new), mailbox_id),
+        (len(new), len(new), sum(not m.flags & SEEN for m in new), size_octets, mailbox_id),
     ).fetchall()
     if not row:
         raise NoSuchMailbox("")
     account_id, uidvalidity, uidnext, modseq = row[0]
+    need_quota(tx, account_id, rule, size_octets, len(new))
     uids = list(range(uidnext - len(new), uidnext))
     now = time.time()
     tx.connection.executemany(
@@ -119,16 +124,25 @@ def place(tx: Tx, mailbox_id: int, new: Sequence[Placed]) -> tuple[int, list[int
     return uidvalidity, uids
 
 
-def copy_in(tx: Tx, source_id: int, uids: Sequence[int], target_id: int) -> tuple[int, list[tuple[int, int]]]:
+def copy_in(
+    tx: Tx, source_id: int, uids: Sequence[int], target_id: int, rule: Rule = Rule.FITS
+) -> tuple[int, list[tuple[int, int]]]:
     found = _rows(tx, source_id, uids)
     for _, placed in found:
         tx.hold_blob(placed.blob_id)
-    uidvalidity, new_uids = place(tx, target_id, [placed for _, placed in found])
+    uidvalidity, new_uids = place(tx, target_id, [placed for _, placed in found], rule)
     return uidvalidity, list(zip((uid for uid, _ in found), new_uids, strict=True))
 
 
 def move_in(tx: Tx, source_id: int, uids: Sequence[int], target_id: int) -> tuple[int, list[tuple[int, int]]]:
-    uidvalidity, pairs = copy_in(tx, source_id, uids, target_id)
+    # Into Trash everything may go, however full the account is: in all it holds no more than before.
+    owners = {
+        owner
+        for (owner,) in tx.connection.execute(
+            "SELECT account_id FROM mailboxes WHERE id IN (?, ?)", (source_id, target_id)
+        )
+    }
+    uidvalidity, pairs = copy_in(tx, source_id, uids, target_id, Rule.NEVER if len(owners) == 1 else Rule.FITS)
     expunge_in(tx, source_id, [uid for uid, _ in pairs])
     return uidvalidity, pairs
 
