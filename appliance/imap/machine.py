@@ -69,7 +69,9 @@ ALLOWED: dict[bytes, frozenset[State]] = {
     b"FETCH": _SELECTED,
     b"MOVE": _SELECTED,
     b"SEARCH": _SELECTED,
+    b"SORT": _SELECTED,
     b"STORE": _SELECTED,
+    b"THREAD": _SELECTED,
     b"UNSELECT": _SELECTED,
 }
 
@@ -133,6 +135,7 @@ class Fault:
     text: str
     status: str = "BAD"
     code: str | None = None
+    forgets_saved: bool = False  # `$` is empty after it (RFC 5182 2.1)
 
 
 @dataclass(slots=True, frozen=True)
@@ -429,7 +432,7 @@ class ImapMachine:
         text = str(fault)
         text = text[:1].upper() + text[1:]
         if isinstance(fault, BadCharset):
-            return Fault(tag, text, "NO", "BADCHARSET (US-ASCII UTF-8)")
+            return Fault(tag, text, "NO", "BADCHARSET (US-ASCII UTF-8)", fault.saves)
         return Fault(tag, text, code=code)
 
     def _fatal(self, text: str) -> Fatal:

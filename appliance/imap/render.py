@@ -17,7 +17,6 @@ from ..mime.content_fields import Parameters
 from ..mime.parts import EnvelopeFields, Part
 from .grammar.cursor import MONTHS
 from .grammar.fetch import Section, SectionText
-from .grammar.search import Return
 from .values import encode_mailbox, sequence_set
 from .view import RECENT, Exists, Expunged, FlagsNow, KeywordsNow, RecentCount, Untagged
 
@@ -149,29 +148,6 @@ def listed(verb: str, attributes: Iterable[str], name: str) -> bytes:
 def status(name: str, items: Iterable[tuple[str, int]]) -> bytes:
     pairs = " ".join(f"{item} {value}" for item, value in items)
     return b"* STATUS %b (%b)\r\n" % (mailbox(name), pairs.encode("ascii"))
-
-
-# search
-
-
-def search(numbers: Iterable[int]) -> bytes:
-    return b"* SEARCH%b\r\n" % "".join(f" {number}" for number in numbers).encode("ascii")
-
-
-def esearch(tag: str, numbers: Sequence[int], results: frozenset[Return], *, by_uid: bool) -> bytes:
-    """numbers: in ascending order. MIN, MAX and ALL are left out where nothing was found (RFC 4731 3.1)."""
-    line = b"* ESEARCH (TAG %b)" % string(tag.encode("ascii"))
-    if by_uid:
-        line += b" UID"
-    if numbers and Return.MIN in results:
-        line += b" MIN %d" % numbers[0]
-    if numbers and Return.MAX in results:
-        line += b" MAX %d" % numbers[-1]
-    if Return.COUNT in results:
-        line += b" COUNT %d" % len(numbers)
-    if numbers and Return.ALL in results:
-        line += b" ALL %b" % sequence_set(numbers).encode("ascii")
-    return line + b"\r\n"
 
 
 # what FETCH gives

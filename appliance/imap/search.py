@@ -1,13 +1,14 @@
 """Search criteria → matcher: which messages does a SEARCH mean? Pure.
 
 A matcher answers True, False, or None for "cannot say yet": a Candidate is first shown with what the view knows, then with
-its row, then with its structure and content. So most messages are decided without reading them, and what must be read is
+its row, then with its structure, then with its content. So most messages are decided without reading them, and what must be read is
 read once. Cheap keys are tried before dear ones.
 
 Texts are compared without regard to case and accents' composition (RFC 5051), after decoding encoded words, transfer
 encodings and charsets. BODY and TEXT look into text parts and into the headers of all parts, attachments' names included,
 not into other attachments. Days of INTERNALDATE are days of UTC, as it is shown; a Date header counts by its own zone.
-RFC 3501 6.4.4.
+RFC 3501 6.4.4, RFC 5032 (OLDER, YOUNGER), RFC 5182 (`$`), RFC 7162 3.1.5 (MODSEQ), RFC 8474 5 (EMAILID, THREADID),
+RFC 8514 4.3 (SAVEDSINCE …).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import codecs
 import unicodedata
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import IntEnum
@@ -30,6 +31,7 @@ from ..mime.headers import header_values, split_headers
 from ..mime.parts import Part, Structure
 from .grammar import search as keys
 from .grammar.search import Key, When
+from .object_ids import thread_id
 from .values import SequenceSet
 from .view import RECENT
 
@@ -42,13 +44,14 @@ class Level(IntEnum):
 
     VIEW = 0
     ROW = 1
-    WHOLE = 2
+    STRUCTURE = 2
+    WHOLE = 3
 
 
 @dataclass(slots=True)
 class Candidate:
-    """A message to be judged. flags: with RECENT. From ROW on internal_date (epoch seconds) and size_octets are set,
-    with WHOLE also prefix, structure and content."""
+    """A message to be judged. flags: with RECENT. From ROW on internal_date and saved_at (epoch seconds), size_octets and
+    modseq are set, from STRUCTURE on also email_id, prefix and structure, with WHOLE the content."""
 
     number: int
     uid: int
@@ -56,7 +59,10 @@ class Candidate:
     keywords: str
     level: Level = Level.VIEW
     internal_date: int = 0
+    saved_at: int = 0
     size_octets: int = 0
+    modseq: int = 0
+    email_id: str = ""
     prefix: bytes = b""
     structure: Structure | None = None
     content: Content | None = None
@@ -70,9 +76,19 @@ class Candidate:
 Matcher = Callable[[Candidate], "bool | None"]
 
 
-def matcher(key: Key, *, messages: int, largest_uid: int) -> Matcher:
-    """messages, largest_uid: what `*` means in this view."""
-    return _compile(key, messages, largest_uid)[1]
+@dataclass(slots=True, frozen=True)
+class World:
+    """What keys mean that say nothing by themselves. messages, largest_uid: `*` in this view; saved: the UIDs of `$`, in
+    order; now_s: since the epoch."""
+
+    messages: int
+    largest_uid: int
+    saved: Sequence[int] = ()
+    now_s: float = 0.0
+
+
+def matcher(key: Key, world: World) -> Matcher:
+    return _compile(key, world)[1]
 
 
 # Costs: what is in the view, a set look-up, a row, a field of the structure, a header, a body.
@@ -80,7 +96,7 @@ _VIEW, _SET, _ROW, _FIELD, _HEADER, _BODY = range(6)
 _Weighed = tuple[int, Matcher]
 
 
-def _compile(key: Key, messages: int, largest_uid: int) -> _Weighed:
+def _compile(key: Key, world: World) -> _Weighed:
     match key:
         case keys.All():
             return _VIEW, lambda candidate: True
@@ -89,15 +105,31 @@ def _compile(key: Key, messages: int, largest_uid: int) -> _Weighed:
         case keys.Recent():
             return _VIEW, lambda candidate: bool(candidate.flags & RECENT)
         case keys.Numbers(wanted):
-            return _SET, _within(wanted, messages, lambda candidate: candidate.number)
+            if wanted.is_saved:
+                return _SET, _among(world.saved)
+            return _SET, _within(wanted, world.messages, lambda candidate: candidate.number)
         case keys.Uids(wanted):
-            return _SET, _within(wanted, largest_uid, lambda candidate: candidate.uid)
+            if wanted.is_saved:
+                return _SET, _among(world.saved)
+            return _SET, _within(wanted, world.largest_uid, lambda candidate: candidate.uid)
         case keys.Larger(octets):
             return _ROW, lambda candidate: candidate.size_octets > octets if candidate.level else None
         case keys.Smaller(octets):
             return _ROW, lambda candidate: candidate.size_octets < octets if candidate.level else None
         case keys.Internal(when, day):
-            return _ROW, _internal(when, day)
+            return _ROW, _by_day(when, day, lambda candidate: candidate.internal_date)
+        case keys.Saved(when, day):
+            return _ROW, _by_day(when, day, lambda candidate: candidate.saved_at)
+        case keys.Older(age_s):
+            return _ROW, lambda candidate: candidate.internal_date <= world.now_s - age_s if candidate.level else None
+        case keys.Younger(age_s):
+            return _ROW, lambda candidate: candidate.internal_date >= world.now_s - age_s if candidate.level else None
+        case keys.ChangedSince(modseq):
+            return _ROW, lambda candidate: candidate.modseq >= modseq if candidate.level else None
+        case keys.EmailId(id_):
+            return _FIELD, lambda candidate: candidate.email_id == id_ if candidate.structure is not None else None
+        case keys.ThreadId(id_):
+            return _FIELD, _in_thread(id_)
         case keys.Sent(when, day):
             return _FIELD, _sent(when, day)
         case keys.Header(name, text):
@@ -107,12 +139,12 @@ def _compile(key: Key, messages: int, largest_uid: int) -> _Weighed:
         case keys.Text(text):
             return _BODY, _content(text, with_header=True)
         case keys.Not(inner):
-            cost, matches = _compile(inner, messages, largest_uid)
+            cost, matches = _compile(inner, world)
             return cost, _negated(matches)
         case keys.Or(left, right):
-            return _any_of([_compile(left, messages, largest_uid), _compile(right, messages, largest_uid)])
+            return _any_of([_compile(left, world), _compile(right, world)])
         case keys.And(several):
-            return _all_of([_compile(each, messages, largest_uid) for each in several])
+            return _all_of([_compile(each, world) for each in several])
 
 
 def _negated(matches: Matcher) -> Matcher:
@@ -175,6 +207,24 @@ def _within(wanted: SequenceSet, largest: int, value: Callable[[Candidate], int]
     return within
 
 
+def _among(uids: Sequence[int]) -> Matcher:
+    def among(candidate: Candidate) -> bool:
+        place = bisect_left(uids, candidate.uid)
+        return place < len(uids) and uids[place] == candidate.uid
+
+    return among
+
+
+def _in_thread(id_: str) -> Matcher:
+    def in_thread(candidate: Candidate) -> bool | None:
+        if candidate.structure is None:
+            return None
+        structure = candidate.structure
+        return thread_id(structure.envelope, structure.references, candidate.email_id) == id_
+
+    return in_thread
+
+
 def _compare(when: When, wanted: date) -> Callable[[date], bool]:
     match when:
         case When.BEFORE:
@@ -185,11 +235,17 @@ def _compare(when: When, wanted: date) -> Callable[[date], bool]:
             return lambda day: day >= wanted
 
 
-def _internal(when: When, wanted: date) -> Matcher:
-    compare = _compare(when, wanted)
-    return lambda candidate: (
-        compare(datetime.fromtimestamp(candidate.internal_date, UTC).date()) if candidate.level else None
-    )
+def _by_day(when: When, wanted: date, value: Callable[[Candidate], int]) -> Matcher:
+    """In seconds, so that no date has to be made of each message's."""
+    begins = datetime(wanted.year, wanted.month, wanted.day, tzinfo=UTC).timestamp()
+    ends = begins + 24 * 60 * 60
+    match when:
+        case When.BEFORE:
+            return lambda candidate: value(candidate) < begins if candidate.level else None
+        case When.ON:
+            return lambda candidate: begins <= value(candidate) < ends if candidate.level else None
+        case When.SINCE:
+            return lambda candidate: value(candidate) >= begins if candidate.level else None
 
 
 def _sent(when: When, wanted: date) -> Matcher:

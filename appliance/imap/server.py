@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from array import array
 from collections.abc import Callable
 
 from ..accounts.accounts import Accounts
@@ -115,7 +116,9 @@ async def _answer_next(session: Session) -> None:
                 await _start_tls(session)
         case NeedContinuation():
             session.send(render.continuation("Go on"))
-        case Fault(tag, text, status, code):
+        case Fault(tag, text, status, code, forgets_saved):
+            if forgets_saved and session.selected is not None:
+                session.selected.saved = array("I")
             if tag is None:
                 session.send(render.untagged(status, text, code))
             else:

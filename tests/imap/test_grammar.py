@@ -13,10 +13,11 @@ from appliance.imap.grammar import mailboxes as m
 from appliance.imap.grammar import messages as g
 from appliance.imap.grammar import search as s
 from appliance.imap.grammar import session as c
+from appliance.imap.grammar import sort as o
 from appliance.imap.grammar.append import Append, append
 from appliance.imap.grammar.command import READERS, UID_READERS, Command, parse_command
 from appliance.imap.grammar.cursor import Cursor, GrammarFault
-from appliance.imap.values import STAR, SequenceSet
+from appliance.imap.values import SAVED, STAR, SequenceSet
 
 ONE = SequenceSet(((1, 1),))
 ALL = SequenceSet(((1, STAR),))
@@ -112,6 +113,27 @@ COMMANDS: dict[bytes, Command] = {
     b"SEARCH CHARSET us-ascii BODY x": s.Search(s.Body("x")),
     b"SEARCH RETURN () ALL": s.Search(s.All(), frozenset((s.Return.ALL,))),
     b"SEARCH RETURN (MIN COUNT) CHARSET UTF-8 ALL": s.Search(s.All(), frozenset((s.Return.MIN, s.Return.COUNT))),
+    b"SEARCH RETURN (SAVE) $": s.Search(s.Numbers(SAVED), frozenset((s.Return.SAVE,))),
+    b"UID SEARCH RETURN (PARTIAL -1:-100) UID $": s.Search(
+        s.Uids(SAVED), frozenset((s.Return.PARTIAL,)), True, s.Partial(1, 100, True)
+    ),
+    b"SEARCH OLDER 5 YOUNGER 6": s.Search(s.And((s.Older(5), s.Younger(6)))),
+    b"SEARCH SAVEDON 1-Feb-2026 SAVEDATESUPPORTED": s.Search(s.And((s.Saved(s.When.ON, DAY), s.All()))),
+    b"SEARCH EMAILID M_-1 THREADID T2": s.Search(s.And((s.EmailId("M_-1"), s.ThreadId("T2")))),
+    b"SEARCH MODSEQ 620162338": s.Search(s.ChangedSince(620162338), by_modseq=True),
+    b'SEARCH MODSEQ "/flags/\\\\draft" all 620162338': s.Search(s.ChangedSince(620162338), by_modseq=True),
+    b"SORT (REVERSE DATE subject date) UTF-8 SEEN": o.Sort(
+        (o.Criterion(o.SortKey.DATE, True), o.Criterion(o.SortKey.SUBJECT)), s.Flagged("\\Seen")
+    ),
+    b"UID SORT RETURN () (DISPLAYFROM) US-ASCII ALL": o.Sort(
+        (o.Criterion(o.SortKey.DISPLAYFROM),), s.All(), frozenset((s.Return.ALL,)), True
+    ),
+    b"THREAD references UTF-8 SEEN DRAFT": o.Thread(
+        o.Algorithm.REFERENCES, s.And((s.Flagged("\\Seen"), s.Flagged("\\Draft")))
+    ),
+    b"UID THREAD ORDEREDSUBJECT UTF-8 MODSEQ 5": o.Thread(
+        o.Algorithm.ORDEREDSUBJECT, s.ChangedSince(5), True, True
+    ),
 }
 
 
@@ -196,6 +218,35 @@ FAULTS = [
     b"SEARCH ()",
     b"SEARCH SEEN)",
     b"SEARCH SINCE 31-Feb-2026",
+    b"SEARCH 1,$",
+    b"SEARCH $,1",
+    b"SEARCH OLDER 0",
+    b"SEARCH YOUNGER x",
+    b"SEARCH MODSEQ",
+    b'SEARCH MODSEQ "/flags/x" 5',
+    b'SEARCH MODSEQ "/flags/x" most 5',
+    b"SEARCH MODSEQ 99999999999999999999",
+    b'SEARCH EMAILID "M1"',
+    b"SEARCH EMAILID M.1",
+    b"SEARCH THREADID",
+    b"SEARCH SAVEDATESUPPORTED 1-Feb-2026",
+    b"SEARCH RETURN (PARTIAL) ALL",
+    b"SEARCH RETURN (PARTIAL 0:5) ALL",
+    b"SEARCH RETURN (PARTIAL 1:-5) ALL",
+    b"SEARCH RETURN (PARTIAL 1:*) ALL",
+    b"SEARCH RETURN (PARTIAL 1:5 ALL) ALL",
+    b"SEARCH RETURN (PARTIAL 1:5 PARTIAL 6:10) ALL",
+    b"SEARCH " + b"TEXT x " * 201 + b"ALL",
+    b"SORT (DATE) UTF-8",
+    b"SORT (DATE) ALL",
+    b"SORT () UTF-8 ALL",
+    b"SORT DATE UTF-8 ALL",
+    b"SORT (REVERSE) UTF-8 ALL",
+    b"SORT (REVERSE REVERSE DATE) UTF-8 ALL",
+    b"SORT (MOON) UTF-8 ALL",
+    b"THREAD UTF-8 ALL",
+    b"THREAD REFS UTF-8 ALL",
+    b"THREAD REFERENCES UTF-8",
     b"SEARCH SINCE 2026-02-01",
     b"SEARCH LARGER -1",
     b"SEARCH RETURN (WHATEVER) ALL",

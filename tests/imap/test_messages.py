@@ -149,7 +149,8 @@ SEARCHES = {
 
 @pytest.mark.parametrize("batch", [1, 100])
 async def test_searches(post: Post, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_module, "AT_ONCE", batch)
+    monkeypatch.setattr(search_module, "ROWS_AT_ONCE", batch)
+    monkeypatch.setattr(search_module, "CONTENTS_AT_ONCE", batch)
     monkeypatch.setattr(search_module, "ON_THE_LOOP", batch)
     post.put(MESSAGE, flags=DELETED)
     for number, word in enumerate((b"one", b"two", b"three"), 1):

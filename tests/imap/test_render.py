@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from appliance.imap import render
 from appliance.imap.grammar.cursor import Cursor
 from appliance.imap.grammar.fetch import Section, SectionText, section
-from appliance.imap.grammar.search import Return
 from appliance.imap.view import RECENT, Exists, Expunged, FlagsNow, KeywordsNow, RecentCount
 from appliance.mime.structure import StructureScanner, decode, encode
 from tests.support import imap_responses as responses
@@ -40,16 +39,6 @@ LINES = {
     "the root": (render.listed("LIST", ("\\Noselect",), ""), b'* LIST (\\Noselect) "/" ""\r\n'),
     "a mailbox in UTF-7": (render.listed("LIST", (), "ü&"), b'* LIST () "/" &APw-&-\r\n'),
     "status": (render.status("a", [("MESSAGES", 3), ("UNSEEN", 0)]), b"* STATUS a (MESSAGES 3 UNSEEN 0)\r\n"),
-    "search": (render.search([1, 3]), b"* SEARCH 1 3\r\n"),
-    "search without result": (render.search([]), b"* SEARCH\r\n"),
-    "esearch": (
-        render.esearch("a", [2, 3, 7], frozenset(Return), by_uid=True),
-        b'* ESEARCH (TAG "a") UID MIN 2 MAX 7 COUNT 3 ALL 2:3,7\r\n',
-    ),
-    "esearch without result": (
-        render.esearch("a", [], frozenset(Return), by_uid=False),
-        b'* ESEARCH (TAG "a") COUNT 0\r\n',
-    ),
     "changes": (
         render.changes([KeywordsNow(("a",)), FlagsNow(2, 5, 1, "a"), Expunged(3), Exists(2), RecentCount(0)]),
         b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft a)\r\n* 2 FETCH (UID 5 FLAGS (\\Seen a))\r\n"

@@ -9,7 +9,8 @@ import pytest
 
 from appliance.imap.grammar.command import parse_command
 from appliance.imap.grammar.search import Search
-from appliance.imap.search import Candidate, Level, matcher
+from appliance.imap.object_ids import thread_id
+from appliance.imap.search import Candidate, Level, World, matcher
 from appliance.imap.view import RECENT
 from appliance.mime.structure import StructureScanner
 
@@ -62,16 +63,23 @@ class Octets:
             yield self.octets[at : min(at + 3, end)]
 
 
+WORLD = World(messages=5, largest_uid=50, saved=[7, 30], now_s=1_769_900_000 + 3600)
+
+
 def candidate(level: Level, message: bytes = MESSAGE) -> Candidate:
     """Message 3 of 5, UID 30: \\Seen, \\Recent, `Work`; 2026-01-31 in UTC, 700 octets."""
     found = Candidate(3, 30, 1 | RECENT, "Work $x")
     found.level = level
     if level >= Level.ROW:
         found.internal_date, found.size_octets = 1_769_900_000, 700
-    if level is Level.WHOLE:
+        found.saved_at, found.modseq = 1_769_900_000 + 86_400, 12
+    if level >= Level.STRUCTURE:
+        found.email_id = "Mabc"
+    if level >= Level.STRUCTURE:
         scanner = StructureScanner()
         scanner.feed(message)
         found.structure = scanner.finish()
+    if level is Level.WHOLE:
         found.content = Octets(message)
         found.prefix = b"Return-Path: <jurgen@far.example>\r\n"
     return found
@@ -80,7 +88,7 @@ def candidate(level: Level, message: bytes = MESSAGE) -> Candidate:
 def judge(criteria: str, level: Level = Level.WHOLE, message: bytes = MESSAGE) -> bool | None:
     command = parse_command(f"SEARCH {criteria}".encode())
     assert isinstance(command, Search)
-    return matcher(command.key, messages=5, largest_uid=50)(candidate(level, message))
+    return matcher(command.key, WORLD)(candidate(level, message))
 
 
 VIEW = {
@@ -112,6 +120,10 @@ VIEW = {
     "OR UNSEEN 4": False,
     "(SEEN RECENT)": True,
     "SEEN UNSEEN": False,
+    "$": True,
+    "UID $": True,
+    "NOT $": False,
+    "SAVEDATESUPPORTED": True,
 }
 
 
@@ -132,6 +144,18 @@ ROW = {
     "ON 30-Jan-2026": False,
     "BEFORE 1-Feb-2026": True,
     "BEFORE 31-Jan-2026": False,
+    "OLDER 3600": True,
+    "OLDER 3601": False,
+    "YOUNGER 3600": True,
+    "YOUNGER 3599": False,
+    "SAVEDSINCE 1-Feb-2026": True,
+    "SAVEDON 31-Jan-2026": False,
+    "SAVEDON 1-Feb-2026": True,
+    "SAVEDBEFORE 1-Feb-2026": False,
+    "MODSEQ 12": True,
+    "MODSEQ 13": False,
+    'MODSEQ "/flags/\\\\seen" all 12': True,
+    "MODSEQ 0": True,
 }
 
 
@@ -140,6 +164,31 @@ def test_keys_that_need_a_row(criteria: str, expected: bool) -> None:
     assert judge(criteria, Level.VIEW) is None
     assert judge(criteria, Level.ROW) is expected
     assert judge(criteria) is expected
+
+
+STRUCTURE = {
+    "EMAILID Mabc": True,
+    "EMAILID Mab": False,
+    "THREADID x": False,
+    "FROM jurgen": True,
+    "SENTON 1-Feb-2026": True,
+    "NOT FROM jurgen": False,
+}
+
+
+@pytest.mark.parametrize(("criteria", "expected"), STRUCTURE.items(), ids=STRUCTURE)
+def test_keys_that_need_the_structure(criteria: str, expected: bool) -> None:
+    assert judge(criteria, Level.VIEW) is None
+    assert judge(criteria, Level.ROW) is None
+    assert judge(criteria, Level.STRUCTURE) is expected
+    assert judge(criteria) is expected
+
+
+def test_thread_id_is_that_of_the_message_itself() -> None:
+    found = candidate(Level.STRUCTURE)
+    assert found.structure is not None
+    id_ = thread_id(found.structure.envelope, found.structure.references, "Mabc")
+    assert judge(f"THREADID {id_}") is True
 
 
 WHOLE = {

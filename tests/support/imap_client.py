@@ -30,6 +30,9 @@ class Answer:
     expunged: list[int] = field(default_factory=list)
     exists: list[int] = field(default_factory=list)
     searched: list[int] | None = None
+    sorted: list[int] | None = None
+    threads: list[grammar.Thread] | None = None
+    modseq: int | None = None  # of a SEARCH or SORT response
     esearch: dict[str, object] | None = None
     listed: list[tuple[frozenset[bytes], bytes]] = field(default_factory=list)
     status_items: dict[str, int] = field(default_factory=dict)
@@ -240,14 +243,18 @@ class ImapClient:
                 self._listed(name, reader, answer)
             case b"STATUS":
                 self._status(reader, answer)
-            case b"SEARCH":
-                self._need_running(b"SEARCH", reader)
-                if answer.searched is not None:
-                    raise reader.fail("a second SEARCH")
-                answer.searched = []
-                while reader.at < len(reader.octets):
-                    reader.need(b" ")
-                    answer.searched.append(reader.number())
+            case b"SEARCH" | b"SORT":
+                self._need_running(name, reader)
+                if answer.searched is not None or answer.sorted is not None:
+                    raise reader.fail("a second answer")
+                numbers, answer.modseq = grammar.numbers_found(reader)
+                if name == b"SEARCH":
+                    answer.searched = numbers
+                else:
+                    answer.sorted = numbers
+            case b"THREAD":
+                self._need_running(name, reader)
+                answer.threads = grammar.threads(reader)
             case b"ESEARCH":
                 self._esearch(reader, answer)
             case b"ENABLED" | b"ID" | b"NAMESPACE":
@@ -277,8 +284,8 @@ class ImapClient:
                 reader.end()
                 if self._running is None:
                     raise reader.fail("EXPUNGE while no command is in progress")
-                if self._running in (b"FETCH", b"STORE", b"SEARCH") and not self._by_uid:
-                    raise reader.fail("EXPUNGE in answer to FETCH, STORE or SEARCH")
+                if self._running in (b"FETCH", b"STORE", b"SEARCH", b"SORT", b"THREAD") and not self._by_uid:
+                    raise reader.fail("EXPUNGE in answer to FETCH, STORE, SEARCH, SORT or THREAD")
                 self._check_number(number, reader)
                 del mailbox.uids[number - 1]
                 answer.expunged.append(number)
@@ -363,7 +370,10 @@ class ImapClient:
         reader.end()
 
     def _esearch(self, reader: Reader, answer: Answer) -> None:
-        self._need_running(b"SEARCH", reader)
+        if self._running not in (b"SEARCH", b"SORT"):
+            raise reader.fail("ESEARCH unasked")
+        if answer.esearch is not None:
+            raise reader.fail("a second ESEARCH")
         reader.need(b" (TAG ")
         if reader.string() != b"t%d" % self._tags:
             raise reader.fail("the tag of another command")
@@ -375,6 +385,11 @@ class ImapClient:
             reader.need(b" ")
             name = reader.atom().decode()
             reader.need(b" ")
+            if name in answer.esearch:
+                raise reader.fail(f"{name} stands twice")
+            if name == "PARTIAL":
+                answer.esearch[name] = grammar.partial_results(reader)
+                continue
             value = reader.match(re.compile(rb"[0-9:,]+"), "numbers").group()
             answer.esearch[name] = grammar.number_set(value) if name == "ALL" else int(value)
 

@@ -153,7 +153,7 @@ _CODES = {
     "CAPABILITY": r"[A-Za-z0-9+=.-]+(?: [A-Za-z0-9+=.-]+)*", "PERMANENTFLAGS": r"\([^()]*\)",
     "NONEXISTENT": r"", "ALREADYEXISTS": r"", "AUTHENTICATIONFAILED": r"", "UNAVAILABLE": r"", "PRIVACYREQUIRED": r"",
     "CANNOT": r"", "LIMIT": r"", "OVERQUOTA": r"", "EXPUNGEISSUED": r"", "CORRUPTION": r"", "SERVERBUG": r"",
-    "CLIENTBUG": r"", "TOOBIG": r"", "INUSE": r"", "CLOSED": r"",
+    "INPROGRESS": r'\("[^"]+" (?:\d+|NIL) (?:[1-9]\d*|NIL)\)', "CLIENTBUG": r"", "TOOBIG": r"", "INUSE": r"", "CLOSED": r"",
 }  # fmt: skip
 
 
@@ -308,6 +308,58 @@ def _extension(rest: tuple[Value, ...]) -> None:
         )
     if len(rest) > 2:
         _check(_is_nstring(rest[2]), "location", rest[2])
+
+
+def numbers_found(reader: Reader) -> tuple[list[int], int | None]:
+    """mailbox-data =/ "SEARCH" [1*(SP nz-number) SP search-sort-mod-seq]; so SORT. RFC 7162 7."""
+    numbers: list[int] = []
+    while reader.at < len(reader.octets):
+        if numbers and reader.take(b" (MODSEQ "):
+            modseq = reader.number()
+            reader.need(b")")
+            reader.end()
+            return numbers, modseq
+        reader.need(b" ")
+        numbers.append(reader.number())
+    if 0 in numbers:
+        raise reader.fail("no message has the number 0")
+    return numbers, None
+
+
+def partial_results(reader: Reader) -> tuple[str, list[int]]:
+    """ret-data-partial = "PARTIAL" SP "(" partial-range SP partial-results ")". RFC 9394 4."""
+    found = reader.match(re.compile(rb"\((-?[1-9]\d*:-?[1-9]\d*) ([0-9:,]+|NIL)\)"), "a range and results")
+    return found.group(1).decode(), [] if found.group(2) == b"NIL" else number_set(found.group(2))
+
+
+Thread = tuple["int | Thread", ...]
+
+
+def threads(reader: Reader) -> list[Thread]:
+    """thread-data = "THREAD" [SP 1*thread-list]. RFC 5256 5. A thread is numbers, then two threads or more, or nothing."""
+    found: list[Thread] = []
+    if reader.at == len(reader.octets):
+        return found
+    reader.need(b" ")
+    while reader.at < len(reader.octets):
+        found.append(_thread(reader))
+    return found
+
+
+def _thread(reader: Reader) -> Thread:
+    reader.need(b"(")
+    members: list[int | Thread] = []
+    while not reader.octets.startswith(b"(", reader.at):
+        members.append(reader.number())
+        if reader.take(b")"):
+            return tuple(members)
+        reader.need(b" ")
+    nested = [_thread(reader)]
+    while not reader.take(b")"):
+        nested.append(_thread(reader))
+    if len(nested) < 2:
+        raise reader.fail("thread-nested has two lists at least")
+    return (*members, *nested)
 
 
 def number_set(text: bytes) -> list[int]:

@@ -12,8 +12,9 @@ from ..grammar import session as s
 from ..grammar.command import Command
 from ..grammar.fetch import Fetch
 from ..grammar.search import Search
+from ..grammar.sort import Sort, Thread
 from ..session import Session
-from . import fetch, mailboxes, messages, search, session
+from . import fetch, mailboxes, messages, search, session, sort
 
 # The value's second parameter is of the key's type, which a dict cannot say.
 DOES: dict[type, Callable[[Session, Any], Awaitable[Done]]] = {
@@ -44,14 +45,17 @@ DOES: dict[type, Callable[[Session, Any], Awaitable[Done]]] = {
     g.StoreFlags: messages.store,
     Fetch: fetch.fetch,
     Search: search.search,
+    Sort: sort.sort,
+    Thread: sort.thread,
 }
 
 
 def goes_by_numbers(command: Command) -> bool:
     """It needs to know which message has which sequence number: all that name messages do, for their answers have them."""
-    return isinstance(command, (Fetch, Search, g.StoreFlags, g.Copy, g.Move, g.Expunge))
+    return isinstance(command, (Fetch, Search, Sort, Thread, g.StoreFlags, g.Copy, g.Move, g.Expunge))
 
 
 def may_tell_expunged(command: Command) -> bool:
-    """RFC 3501 7.4.1: not in answer to FETCH, STORE or SEARCH, whose sequence numbers would shift under the client."""
-    return not (isinstance(command, (Fetch, Search, g.StoreFlags)) and not command.by_uid)
+    """RFC 3501 7.4.1: not in answer to FETCH, STORE or SEARCH, whose sequence numbers would shift under the client. RFC 5256 3:
+    nor to SORT and THREAD."""
+    return not (isinstance(command, (Fetch, Search, Sort, Thread, g.StoreFlags)) and not command.by_uid)

@@ -25,11 +25,13 @@ from .mailboxes import (
     Unselect,
 )
 from .messages import Copy, Expunge, Move, StoreFlags
+from . import sort
 from .search import Search
 from .session import Authenticate, Capability, Enable, Id, Idle, Login, Logout, Noop, StartTls
+from .sort import Sort, Thread
 
 Command = (
-    Append | Authenticate | Capability | Check | Close | Copy | Create | Delete | Enable | Expunge | Fetch | Id | Idle | List | Login | Logout | Lsub | Move | Namespace | Noop | Rename | Search | Select | StartTls | Status | StoreFlags | Subscribe | Unselect
+    Append | Authenticate | Capability | Check | Close | Copy | Create | Delete | Enable | Expunge | Fetch | Id | Idle | List | Login | Logout | Lsub | Move | Namespace | Noop | Rename | Search | Select | Sort | StartTls | Status | StoreFlags | Subscribe | Thread | Unselect
 )  # fmt: skip
 
 Reader = Callable[[Cursor], Command]
@@ -59,10 +61,12 @@ READERS: dict[bytes, Reader] = {
     b"RENAME": mailboxes.rename,
     b"SEARCH": search.search,
     b"SELECT": mailboxes.select,
+    b"SORT": sort.sort,
     b"STARTTLS": session.starttls,
     b"STATUS": mailboxes.status,
     b"STORE": messages.store,
     b"SUBSCRIBE": mailboxes.subscribe,
+    b"THREAD": sort.thread,
     b"UNSELECT": mailboxes.unselect,
     b"UNSUBSCRIBE": mailboxes.unsubscribe,
 }
@@ -73,7 +77,9 @@ UID_READERS: dict[bytes, Reader] = {
     b"FETCH": partial(fetch.fetch, by_uid=True),
     b"MOVE": partial(messages.move, by_uid=True),
     b"SEARCH": partial(search.search, by_uid=True),
+    b"SORT": partial(sort.sort, by_uid=True),
     b"STORE": partial(messages.store, by_uid=True),
+    b"THREAD": partial(sort.thread, by_uid=True),
 }
 
 _VERB = re.compile(rb"[A-Za-z][A-Za-z0-9-]*")

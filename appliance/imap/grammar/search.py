@@ -1,4 +1,5 @@
-"""SEARCH and its keys. RFC 3501 6.4.4, RFC 4731 (ESEARCH).
+"""SEARCH and its keys. RFC 3501 6.4.4, RFC 4731 (ESEARCH), RFC 5182 (SAVE), RFC 9394 (PARTIAL), RFC 5032 (OLDER, YOUNGER),
+RFC 8514 (SAVEDBEFORE …), RFC 8474 (EMAILID, THREADID), RFC 7162 3.1.5 (MODSEQ).
 
 The keys become one tree of frozen values, in which every convenience key (`ANSWERED`, `NEW`, `UNKEYWORD x`) is said
 by a few: flags wanted or not, sets, sizes, days, texts. `../search.py` knows how to match the tree.
@@ -6,23 +7,28 @@ by a few: flags wanted or not, sets, sizes, days, texts. `../search.py` knows ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 from ...mime.charsets import codec_for
-from ..values import SequenceSet
+from ..values import LARGEST, SequenceSet
 from .cursor import MOST_NESTED, Cursor, GrammarFault
 
-MOST_KEYS = 2000
+MOST_KEYS = 2000  # each is asked for each message; mail programs need some dozens
+MOST_TEXTS = 200  # of them such as may have to look into a message
 
 
 class BadCharset(GrammarFault):
-    """A CHARSET that we do not know: answered with NO and the code BADCHARSET, not with BAD. RFC 3501 6.4.4."""
+    """A CHARSET that we do not know: answered with NO and the code BADCHARSET, not with BAD. RFC 3501 6.4.4.
 
-    def __init__(self) -> None:
+    saves: the search was to be saved, so that `$` is empty now (RFC 5182 2.1)."""
+
+    def __init__(self, *, saves: bool = False) -> None:
         super().__init__("that charset is not known here")
+        self.saves = saves
 
 
 @dataclass(slots=True, frozen=True)
@@ -85,6 +91,43 @@ class Sent:
 
 
 @dataclass(slots=True, frozen=True)
+class Saved:
+    """By the day on which it came into this mailbox. RFC 8514 4.3."""
+
+    when: When
+    day: date
+
+
+@dataclass(slots=True, frozen=True)
+class Older:
+    """By INTERNALDATE: so many seconds ago, or longer. RFC 5032 3."""
+
+    age_s: int
+
+
+@dataclass(slots=True, frozen=True)
+class Younger:
+    age_s: int
+
+
+@dataclass(slots=True, frozen=True)
+class ChangedSince:
+    """Its MODSEQ is that, or higher. RFC 7162 3.1.5."""
+
+    modseq: int
+
+
+@dataclass(slots=True, frozen=True)
+class EmailId:
+    id: str
+
+
+@dataclass(slots=True, frozen=True)
+class ThreadId:
+    id: str
+
+
+@dataclass(slots=True, frozen=True)
 class Header:
     """name: as written; text: '' asks only whether there is such a field."""
 
@@ -119,8 +162,8 @@ class And:
 
 
 Key = (
-    All | Flagged | Recent | Numbers | Uids | Larger | Smaller | Internal | Sent | Header | Body | Text | Not | Or | And
-)
+    All | Flagged | Recent | Numbers | Uids | Larger | Smaller | Internal | Sent | Saved | Older | Younger | ChangedSince | EmailId | ThreadId | Header | Body | Text | Not | Or | And
+)  # fmt: skip
 
 
 class Return(StrEnum):
@@ -128,52 +171,103 @@ class Return(StrEnum):
     MAX = "MAX"
     ALL = "ALL"
     COUNT = "COUNT"
+    SAVE = "SAVE"
+    PARTIAL = "PARTIAL"
+
+
+@dataclass(slots=True, frozen=True)
+class Partial:
+    """The first-th to the last-th of the results; from_end: counted from the last one (`-1:-100`). RFC 9394 3.1."""
+
+    first: int
+    last: int
+    from_end: bool = False
+
+    def __str__(self) -> str:
+        return f"-{self.first}:-{self.last}" if self.from_end else f"{self.first}:{self.last}"
+
+    def of(self, count: int) -> slice:
+        """Which of `count` results it means."""
+        low, high = sorted((self.first, self.last))
+        return slice(max(0, count - high), max(0, count - low + 1)) if self.from_end else slice(low - 1, high)
 
 
 @dataclass(slots=True, frozen=True)
 class Search:
-    """results None: the answer is the old SEARCH response, else ESEARCH with those (RFC 4731 3.1)."""
+    """results None: the answer is the old SEARCH response, else ESEARCH with those (RFC 4731 3.1). partial: what PARTIAL
+    among them means. by_modseq: a key asks for a MODSEQ, so that the answer tells one (RFC 7162 3.1.5)."""
 
     key: Key
     results: frozenset[Return] | None = None
     by_uid: bool = False
+    partial: Partial | None = None
+    by_modseq: bool = False
 
 
 def search(cursor: Cursor, *, by_uid: bool = False) -> Search:
     """search = "SEARCH" [search-return-opts] [SP "CHARSET" SP astring] 1*(SP search-key)"""
     cursor.space()
-    results = None
-    if cursor.take(b"RETURN "):
-        results = _results(cursor)
-        cursor.space()
+    results, partial = return_options(cursor)
     charset = "utf-8"
     if cursor.take(b"CHARSET "):
-        charset = _charset(cursor.astring())
+        charset = named_charset(cursor.astring(), results)
         cursor.space()
-    key = _Keys(cursor, charset).several()
-    return Search(key, results, by_uid)
+    key, by_modseq = search_keys(cursor, charset)
+    return Search(key, results, by_uid, partial, by_modseq)
 
 
-def _results(cursor: Cursor) -> frozenset[Return]:
-    """search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" """
+def search_keys(cursor: Cursor, charset: str) -> tuple[Key, bool]:
+    """(all that is asked, whether a MODSEQ is asked for)"""
+    reader = _Keys(cursor, charset)
+    return reader.several(), reader.by_modseq
+
+
+_PARTIAL = re.compile(rb" (-?)(\d{1,10}):(-?)(\d{1,10})")
+
+
+def return_options(cursor: Cursor) -> tuple[frozenset[Return] | None, Partial | None]:
+    """search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"; and a space after it.
+
+    RFC 9394 3.1: search-return-opt =/ "PARTIAL" SP partial-range; one PARTIAL or one ALL, not both.
+    """
+    if not cursor.take(b"RETURN "):
+        return None, None
+    partials: list[Partial] = []
 
     def one() -> Return:
         try:
-            return Return(cursor.word("MIN, MAX, ALL or COUNT").decode("ascii"))
+            word = Return(cursor.word("MIN, MAX, ALL, COUNT, SAVE or PARTIAL").decode("ascii"))
         except ValueError:
             raise GrammarFault("there is no such search result") from None
+        if word is Return.PARTIAL:
+            partials.append(_partial(cursor))
+        return word
 
-    return frozenset(cursor.parenthesised(one, may_be_empty=True)) or frozenset((Return.ALL,))
+    results = frozenset(cursor.parenthesised(one, may_be_empty=True)) or frozenset((Return.ALL,))
+    if len(partials) > 1 or (partials and Return.ALL in results):
+        raise GrammarFault("only one PARTIAL or ALL can be asked for")
+    cursor.space()
+    return results, partials[0] if partials else None
 
 
-def _charset(name: bytes) -> str:
-    """Python's name for it. US-ASCII is read as UTF-8, which holds it: clients name the one and send the other."""
+def _partial(cursor: Cursor) -> Partial:
+    """partial-range = nz-number ":" nz-number / MINUS nz-number ":" MINUS nz-number"""
+    sign, first, other_sign, last = cursor.match(_PARTIAL, "a range such as 1:100 or -1:-100").groups()
+    if sign != other_sign or not 0 < int(first) <= LARGEST or not 0 < int(last) <= LARGEST:
+        raise GrammarFault("that is no range of results")
+    return Partial(int(first), int(last), sign == b"-")
+
+
+def named_charset(name: bytes, results: frozenset[Return] | None) -> str:
+    """Python's name for it. US-ASCII is read as UTF-8, which holds it: clients name the one and send the other.
+
+    Raises BadCharset."""
     wanted = name.decode("ascii", "replace")
     if wanted.upper() in ("US-ASCII", "ASCII"):
         return "utf-8"
     codec = codec_for(wanted)
     if codec is None:
-        raise BadCharset
+        raise BadCharset(saves=results is not None and Return.SAVE in results)
     return codec
 
 
@@ -186,6 +280,7 @@ _FLAGS = {
 }
 _ADDRESS_FIELDS = {b"BCC": "Bcc", b"CC": "Cc", b"FROM": "From", b"TO": "To", b"SUBJECT": "Subject"}
 _INTERNAL = {b"BEFORE": When.BEFORE, b"ON": When.ON, b"SINCE": When.SINCE}
+_SAVED = {b"SAVEDBEFORE": When.BEFORE, b"SAVEDON": When.ON, b"SAVEDSINCE": When.SINCE}
 _SENT = {b"SENTBEFORE": When.BEFORE, b"SENTON": When.ON, b"SENTSINCE": When.SINCE}
 
 
@@ -196,7 +291,9 @@ class _Keys:
         self.cursor = cursor
         self._charset = charset
         self._count = 0
+        self._texts = 0
         self._depth = 0
+        self.by_modseq = False
 
     def several(self) -> Key:
         """1*(search-key SP), up to the end or a closing parenthesis: all of them must match."""
@@ -238,6 +335,8 @@ class _Keys:
             return Header(_ADDRESS_FIELDS[word], self.text())
         if word in _INTERNAL:
             return Internal(_INTERNAL[word], cursor.day())
+        if word in _SAVED:
+            return Saved(_SAVED[word], cursor.day())
         if word in _SENT:
             return Sent(_SENT[word], cursor.day())
         if word in _WITH_ARGUMENT:
@@ -246,6 +345,9 @@ class _Keys:
 
     def text(self) -> str:
         """An astring in the command's charset. Octets that are not in it can match nothing that a reader sees."""
+        self._texts += 1
+        if self._texts > MOST_TEXTS:
+            raise GrammarFault("too many texts to search for")
         try:
             return self.cursor.astring().decode(self._charset)
         except UnicodeError:
@@ -256,19 +358,43 @@ class _Keys:
         self.cursor.space()
         return Header(name.decode("latin-1"), self.text())
 
+    def modseq(self) -> Key:
+        """search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer
+
+        A message has one MODSEQ for all its flags, which RFC 7162 3.1.5 allows: the entry is read and passed over."""
+        self.by_modseq = True
+        if self.cursor.stands(b'"'):
+            self.cursor.match(_ENTRY, 'an entry such as "/flags/\\\\Seen" with priv, shared or all')
+        return ChangedSince(int(self.cursor.match(_MODSEQ, "a MODSEQ").group()))
+
+    def object_id(self) -> str:
+        return self.cursor.match(_OBJECT_ID, "an object's id").group().decode("ascii")
+
     def either(self) -> Key:
         left = self.one()
         self.cursor.space()
         return Or(left, self.one())
 
 
+# entry-name = DQUOTE "/flags/" attr-flag DQUOTE; entry-type-req = "priv" / "shared" / "all"
+_ENTRY = re.compile(rb'"/flags/(?:[^"\\\r\n]|\\\\){1,255}" (?:priv|shared|all) ', re.IGNORECASE)
+# mod-sequence-valzer: 63 bits
+_MODSEQ = re.compile(rb"\d{1,19}(?!\d)")
+# RFC 8474 4: objectid = 1*255(ALPHA / DIGIT / "_" / "-")
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}(?![A-Za-z0-9_-])")
+
 _WITH_ARGUMENT: dict[bytes, Callable[[_Keys], Key]] = {
     b"BODY": lambda keys: Body(keys.text()),
     b"TEXT": lambda keys: Text(keys.text()),
+    b"EMAILID": lambda keys: EmailId(keys.object_id()),
     b"HEADER": _Keys.header,
     b"KEYWORD": lambda keys: Flagged(keys.cursor.flag()),
     b"UNKEYWORD": lambda keys: Not(Flagged(keys.cursor.flag())),
     b"LARGER": lambda keys: Larger(keys.cursor.number()),
+    b"MODSEQ": _Keys.modseq,
+    b"OLDER": lambda keys: Older(keys.cursor.nz_number()),
+    b"THREADID": lambda keys: ThreadId(keys.object_id()),
+    b"YOUNGER": lambda keys: Younger(keys.cursor.nz_number()),
     b"SMALLER": lambda keys: Smaller(keys.cursor.number()),
     b"NOT": lambda keys: Not(keys.one()),
     b"OR": _Keys.either,
@@ -280,4 +406,5 @@ _PLAIN: dict[bytes, Key] = {
     b"NEW": And((Recent(), Not(Flagged("\\Seen")))),
     b"OLD": Not(Recent()),
     b"RECENT": Recent(),
+    b"SAVEDATESUPPORTED": All(),  # RFC 8514 4.3: true where the mailbox keeps that date, as all of ours do
 }
