@@ -20,6 +20,9 @@ _SIGNED_IN = (
     "MOVE",  # RFC 6851
     "UNSELECT",  # RFC 3691
     "ESEARCH",  # RFC 4731
+    "MULTIAPPEND",  # RFC 3502
+    "CATENATE",  # RFC 4469
+    "REPLACE",  # RFC 8508
 )
 
 

@@ -2,7 +2,7 @@
 
 `receive` takes octets in any portions; `next_event` gives what they mean, one event at a time, because the outcome of
 one command (STARTTLS, AUTHENTICATE, IDLE, APPEND) decides what the octets after it are. None: more octets are wanted,
-or an answer is: after AppendReady nothing comes until `accept_append` or `refuse_append`.
+or an answer is: after AppendReady and AppendMore nothing comes until `accept_append` or `refuse_append`.
 
 Promises: whole and byte-by-byte feeding give the same events (AppendOctets apart, whose portions may differ); what is
 buffered is bounded by `Limits`; a command that the present state does not allow never becomes an event.
@@ -14,12 +14,15 @@ Leniency: a bare LF ends a line as well as CRLF does (people at a terminal).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
 from .enabled import Extension
-from .grammar.append import Append
+from .grammar.append import Append, AppendItem, Literal, LiteralFirst, MessageReader, Replace
 from .grammar.append import append as read_append
+from .grammar.append import replace as read_replace
+from .grammar.append import uid_replace as read_uid_replace
 from .grammar.command import Command, verb
 from .grammar.cursor import Cursor, GrammarFault
 from .grammar.search import BadCharset
@@ -68,6 +71,7 @@ ALLOWED: dict[bytes, frozenset[State]] = {
     b"EXPUNGE": _SELECTED,
     b"FETCH": _SELECTED,
     b"MOVE": _SELECTED,
+    b"REPLACE": _SELECTED,
     b"SEARCH": _SELECTED,
     b"SORT": _SELECTED,
     b"STORE": _SELECTED,
@@ -103,10 +107,10 @@ class NeedContinuation:
 
 @dataclass(slots=True, frozen=True)
 class AppendReady:
-    """An APPEND up to its message. waits: the client sends the message only when it is told to."""
+    """An APPEND or REPLACE up to the first octets of a message. waits: the client sends them only when it is told to."""
 
     tag: str
-    command: Append
+    command: Append | Replace
     waits: bool
 
 
@@ -116,8 +120,19 @@ class AppendOctets:
 
 
 @dataclass(slots=True, frozen=True)
+class AppendMore:
+    """All octets of a literal are here, and more of them follow: for the same message (RFC 4469) or the next (RFC 3502).
+    items: what was said in between."""
+
+    items: tuple[AppendItem, ...]
+    waits: bool
+
+
+@dataclass(slots=True, frozen=True)
 class AppendEnded:
-    """The message and the command's end are here; after a refusal this does not come."""
+    """The last octets and the command's end are here; after a refusal this does not come. items: said after them."""
+
+    items: tuple[AppendItem, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -145,7 +160,7 @@ class Fatal:
     text: str
 
 
-Event = CommandReady | NeedContinuation | AppendReady | AppendOctets | AppendEnded | Line | Fault | Fatal
+Event = CommandReady | NeedContinuation | AppendReady | AppendOctets | AppendMore | AppendEnded | Line | Fault | Fatal
 
 
 class LocalFault(RuntimeError):
@@ -155,19 +170,27 @@ class LocalFault(RuntimeError):
 class _Mode(Enum):
     COMMAND = auto()  # lines and literals of a command
     LITERAL = auto()  # inside a literal of a command
-    APPEND_ASKED = auto()  # AppendReady was given, no answer yet
+    APPEND_ASKED = auto()  # AppendReady or AppendMore was given, no answer yet
     APPEND_OCTETS = auto()
-    APPEND_END = auto()  # the line end after the message
+    APPEND_LINE = auto()  # what comes after the octets: the end, or more
     SKIP_OCTETS = auto()  # a literal that nobody wants, which the client sends unasked
     SKIP_LINE = auto()  # the rest of the line after it
     LINE = auto()
     DEAD = auto()
 
 
-# literal = "{" number ["+"] "}" CRLF CHAR8...; `~{5}` (RFC 3516) is not ours and falls to the grammar.
+# literal = "{" number ["+"] "}" CRLF CHAR8...; the `~` of `~{5}` (RFC 3516) is left to the grammar.
 _ANNOUNCED = re.compile(rb"\{(\d{1,10})(\+?)\}\Z")
 # tag = 1*<any ASTRING-CHAR except "+">
 _TAG = re.compile(rb"([!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,200}) ")
+
+# Those whose literals are streamed.
+_STREAMED: dict[bytes, Callable[[Cursor, MessageReader], Append | Replace]] = {
+    b"APPEND": read_append,
+    b"REPLACE": read_replace,
+    b"UID REPLACE": read_uid_replace,
+}
+_MAY_BE_STREAMED = re.compile(rb"[^ ]{1,200} (?:APPEND|REPLACE|UID REPLACE) ", re.IGNORECASE)
 
 
 class ImapMachine:
@@ -180,6 +203,7 @@ class ImapMachine:
         self._command = bytearray()  # lines and literals of the command that is coming in
         self._left = 0  # octets of a literal still to come
         self._append_waits = False
+        self._messages: MessageReader | None = None  # of the APPEND whose octets are coming
         self._faults = 0
 
     # octets in
@@ -225,9 +249,13 @@ class ImapMachine:
 
     def expect_line(self) -> None:
         """The next line is no command but a Line; after it, commands again."""
-        if self._mode is not _Mode.COMMAND or self._command:
-            raise LocalFault("a command is coming in")
+        self._must_be_between()
         self._mode = _Mode.LINE
+
+    def compressed(self) -> bytes:
+        """From here on the client compresses (RFC 4978 3). Returns what came after the command: it is that already."""
+        self._must_be_between()
+        return self._take(len(self._buffer))
 
     def accept_append(self) -> bool:
         """True when the client waits for `+` before it sends the message."""
@@ -236,11 +264,20 @@ class ImapMachine:
         self._mode = _Mode.APPEND_OCTETS
         return self._append_waits
 
+    @property
+    def in_append(self) -> bool:
+        """Octets of a message are awaited, or an answer is that lets them come."""
+        return self._messages is not None
+
     def refuse_append(self) -> None:
-        """The tagged refusal is the adapter's to send; what the client sends unasked is skipped (RFC 7888 4)."""
-        if self._mode is not _Mode.APPEND_ASKED:
+        """Instead of accepting, or at any time after it. The tagged refusal is the adapter's to send; what the client
+        sends unasked is skipped (RFC 7888 4)."""
+        if not self.in_append:
             raise LocalFault("no APPEND is waiting for an answer")
-        self._drop(waits=self._append_waits, octets=self._left)
+        waits = self._mode is _Mode.APPEND_ASKED and self._append_waits
+        if self._mode is _Mode.APPEND_LINE:  # its end is still coming
+            waits, self._left = False, 0
+        self._drop(waits=waits, octets=self._left)
 
     # events out
 
@@ -257,7 +294,7 @@ class ImapMachine:
                         return None
                     self._command += self._take(self._left)
                     self._left = 0
-                    self._mode = _Mode.COMMAND
+                    self._mode = _Mode.COMMAND if self._messages is None else _Mode.APPEND_LINE
                 case _Mode.APPEND_OCTETS:
                     if self._left and not self._buffer:
                         return None
@@ -265,11 +302,12 @@ class ImapMachine:
                         octets = self._take(min(self._left, len(self._buffer)))
                         self._left -= len(octets)
                         return AppendOctets(octets)
-                    self._mode = _Mode.APPEND_END
-                case _Mode.APPEND_END:
+                    self._mode = _Mode.APPEND_LINE
+                case _Mode.APPEND_LINE:
                     if (line := self._line()) is None:
                         return self._too_long()
-                    return self._append_end(line)
+                    if (event := self._append_line(line)) is not None:
+                        return event
                 case _Mode.SKIP_OCTETS:
                     skipped = self._take(min(self._left, len(self._buffer)))
                     self._left -= len(skipped)
@@ -332,29 +370,36 @@ class ImapMachine:
 
     def _literal(self, octets: int, *, waits: bool) -> Event | None:
         """A literal is announced at the end of what has come of a command."""
-        so_far = bytes(self._command)
-        tag, rest = self._split(so_far)
-        try:
-            if tag is not None:
-                asked = self._append_so_far(tag, rest, waits)
-                if asked is not None:
-                    self._command.clear()
-                    self._left = octets
-                    self._append_waits = waits
-                    self._mode = _Mode.APPEND_ASKED
-                    return asked
-        except GrammarFault as fault:
-            self._drop(waits=waits, octets=octets)
-            return self._fault(tag, fault)
-        if octets > self._limits.literal_octets or len(so_far) + octets > self._limits.command_octets:
+        if _MAY_BE_STREAMED.match(self._command):  # asked first: a command may have many literals
+            tag, rest = self._split(bytes(self._command))
+            try:
+                asked = None if tag is None else self._append_so_far(tag, rest, waits)
+            except GrammarFault as fault:
+                self._drop(waits=waits, octets=octets)
+                return self._fault(tag, fault)
+            if asked is not None:
+                self._ask(octets, waits=waits)
+                return asked
+        return self._gather(octets, waits=waits)
+
+    def _gather(self, octets: int, *, waits: bool) -> Event | None:
+        """A literal that is part of the command. Before sign-in it is a small one."""
+        if octets > self._limits.literal_octets or len(self._command) + octets > self._limits.command_octets:
             if not waits:
                 return self._fatal("The literal is too large")
+            tag = None if self._messages is not None else self._split(bytes(self._command[:300]))[0]
             self._drop(waits=True, octets=octets)
             return self._fault(tag, GrammarFault("the literal is too large"), code="TOOBIG")
         self._command += b"\r\n"
         self._left = octets
         self._mode = _Mode.LITERAL
         return NeedContinuation() if waits else None
+
+    def _ask(self, octets: int, *, waits: bool) -> None:
+        self._command.clear()
+        self._left = octets
+        self._append_waits = waits
+        self._mode = _Mode.APPEND_ASKED
 
     def _append_so_far(self, tag: str, rest: bytes, waits: bool) -> AppendReady | None:
         """An APPEND whose message is what is announced; None for any other literal. Raises GrammarFault."""
@@ -363,26 +408,42 @@ class ImapMachine:
             name, _ = verb(cursor)
         except GrammarFault:
             return None
-        if name != b"APPEND":
+        if name not in _STREAMED:
             return None
         self._check_state(name)
-        after_verb = cursor.at
+        messages = MessageReader(many=name == b"APPEND")
         try:
-            return AppendReady(tag, read_append(cursor), waits)
-        except GrammarFault:
-            # The announced literal may be the mailbox's name; then nothing stands before it.
-            if _ANNOUNCED.fullmatch(rest[after_verb:].lstrip(b" ")):
-                return None
-            raise
+            command = _STREAMED[name](cursor, messages)
+        except LiteralFirst:
+            return None
+        self._messages = messages
+        return AppendReady(tag, command, waits)
 
-    def _append_end(self, line: bytes) -> Event:
+    def _append_line(self, line: bytes) -> Event | None:
+        """A line after octets that were streamed, in the middle of an APPEND or at its end."""
+        if len(line) > self._limits.line_octets:
+            return self._fatal("The line is too long")
+        self._command += line
+        if len(self._command) > self._limits.command_octets:
+            return self._fatal("The command is too long")
+        assert self._messages is not None
+        announced = _ANNOUNCED.search(line)
+        octets, waits = (int(announced.group(1)), not announced.group(2)) if announced else (0, True)
+        try:
+            items = self._messages.read(self._cursor(bytes(self._command)))
+        except LiteralFirst:
+            return self._gather(octets, waits=waits)
+        except GrammarFault as fault:
+            self._drop(waits=waits, octets=octets)
+            return self._fault(None, fault)
+        if items and isinstance(items[-1], Literal):
+            self._ask(octets, waits=waits)
+            return AppendMore(items, waits)
+        self._command.clear()
+        self._messages = None
         self._mode = _Mode.COMMAND
-        if line.strip(b" "):
-            # Another message would be MULTIAPPEND (RFC 3502), which is not offered.
-            self._skip_more(line)
-            return self._fault(None, GrammarFault("one message at a time"))
         self._faults = 0
-        return AppendEnded()
+        return AppendEnded(items)
 
     def _whole_command(self, octets: bytes) -> Event:
         tag, rest = self._split(octets)
@@ -422,6 +483,7 @@ class ImapMachine:
     def _drop(self, *, waits: bool, octets: int) -> None:
         """The command is given up; a literal that the client does not wait with is still coming."""
         self._command.clear()
+        self._messages = None
         self._left = 0 if waits else octets
         self._mode = _Mode.COMMAND if waits else _Mode.SKIP_OCTETS
 
@@ -441,8 +503,13 @@ class ImapMachine:
 
     def _die(self) -> None:
         self._mode = _Mode.DEAD
+        self._messages = None
         self._buffer.clear()
         self._command.clear()
+
+    def _must_be_between(self) -> None:
+        if self._mode is not _Mode.COMMAND or self._command:
+            raise LocalFault("a command is coming in")
 
     def _must_be(self, *states: State) -> None:
         if self.state not in states:

@@ -17,6 +17,7 @@ from appliance.imap.grammar.command import READERS
 from appliance.imap.machine import (
     AFTER_SIGN_IN,
     AppendEnded,
+    AppendMore,
     AppendOctets,
     AppendReady,
     CommandReady,
@@ -41,6 +42,8 @@ COMMANDS = [
     b"a FETCH 1:*,2 (FLAGS UID ENVELOPE BODYSTRUCTURE BODY.PEEK[1.HEADER.FIELDS (From \"X\")]<0.10> RFC822.SIZE)\r\n",
     b'a UID STORE 1:2 -FLAGS.SILENT (\\Seen key)\r\nb EXPUNGE\r\nc UID EXPUNGE 1:*\r\nd CLOSE\r\n',
     b'a APPEND "INBOX" (\\Seen) "24-Nov-2026 12:00:00 +0000" {5+}\r\nhello\r\nb APPEND x {3}\r\nabc\r\n',
+    b'a APPEND x (a) {2+}\r\nyo CATENATE (URL /INBOX;UIDVALIDITY=1/;UID=1/;SECTION=1.MIME TEXT ~{3+}\r\na\0b URL {2+}\r\n/x)\r\n',
+    b"a APPEND x UTF8 (~{2+}\r\nyo) {3}\r\nabc\r\nb UID REPLACE 1 {5+}\r\nINBOX () {1+}\r\nx\r\nc REPLACE * x CATENATE (TEXT {1}\r\ny)\r\n",
     b"a CREATE new/sub\r\nb RENAME new old\r\nc DELETE old\r\nd SUBSCRIBE INBOX\r\ne LSUB \"\" *\r\nf UNSUBSCRIBE INBOX\r\n",
     b'a LIST (SUBSCRIBED) "" (INBOX "%/*") RETURN (STATUS (MESSAGES) CHILDREN)\r\nb STATUS INBOX (MESSAGES UIDNEXT)\r\n',
     b"a SELECT INBOX\r\nb COPY 1 INBOX\r\nc MOVE 1 Trash\r\nd EXAMINE &AMQ-\r\ne UNSELECT\r\nf CHECK\r\n",
@@ -49,7 +52,7 @@ COMMANDS = [
 ]  # fmt: skip
 WORDS = [
     *(b"a " + name for name in READERS), b"\r\n", b"\n", b"\r", b" ", b"(", b")", b'"', b"\\", b"{3}\r\n", b"{3+}\r\n", b"{0+}\r\n", b"{99999}\r\n",
-    b"{4294967295}\r\n", b"{9999999999+}\r\n", b"~{3}\r\n", b"*", b"%", b"1:*", b"4294967295", b"4294967296", b"0", b"NIL", b"BODY[", b"]", b"<0.1>",
+    b"{4294967295}\r\n", b"{9999999999+}\r\n", b"~{3}\r\n", b"~{3+}\r\n", b"CATENATE (", b"URL ", b"TEXT ", b"UTF8 (", b"/INBOX;UID=1", b"*", b"%", b"1:*", b"4294967295", b"4294967296", b"0", b"NIL", b"BODY[", b"]", b"<0.1>",
     b"HEADER.FIELDS (", b"1.2.MIME", b"INBOX", b"&AAAA-", b"&AAo-", b"&", b"../", b"/", b"\0", b"\xff", b"\xc3\xa4", b"\\Seen", b"\\*", b"NOT ",
     b"OR ", b"UID ", b"CHARSET UTF-7 ", b"(" * 60, b"9" * 25, b"A" * 2000, b"31-Feb-2026", b'"31-Dec-9999 23:59:59 -2359"',
 ]  # fmt: skip
@@ -69,6 +72,8 @@ def told(state: State, pieces: list[bytes]) -> list[Event]:
             match event:
                 case AppendReady(tag):
                     machine.accept_append() if len(tag) % 2 else machine.refuse_append()
+                case AppendMore(items):
+                    machine.accept_append() if len(items) % 2 else machine.refuse_append()
                 case CommandReady(_, session_commands.Idle() | session_commands.Authenticate()):
                     machine.expect_line()
                 case CommandReady(_, session_commands.Logout()):
@@ -95,7 +100,15 @@ def test_machine(state: State, octets: bytes, data: st.DataObject) -> None:
                 assert "\r" not in text and "\n" not in text
             case CommandReady(_, session_commands.Login(password=password)):
                 assert len(password) < 6 or repr(password) not in repr(event)
-            case CommandReady() | NeedContinuation() | AppendReady() | AppendOctets() | AppendEnded() | Line():
+            case (
+                CommandReady()
+                | NeedContinuation()
+                | AppendReady()
+                | AppendOctets()
+                | AppendMore()
+                | AppendEnded()
+                | Line()
+            ):
                 pass
 
 

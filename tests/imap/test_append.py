@@ -101,14 +101,6 @@ async def test_a_card_that_cannot_take_it(
         await client.ok("APPEND INBOX {}", MESSAGE)
 
 
-async def test_only_one_message_at_a_time(post: Post) -> None:
-    client = await post.client()
-    async with closing(client):
-        answer = await client.command("APPEND INBOX {} {}", MESSAGE, MESSAGE, non_sync=True)
-        assert answer.done.status == "BAD"
-        assert (await client.ok("STATUS INBOX (MESSAGES)")).status_items == {"MESSAGES": 0}
-
-
 async def test_memory_does_not_grow_with_the_message(post: Post) -> None:
     """25 MB cost less than 10 MB."""
     client = await post.client()

@@ -14,7 +14,7 @@ from appliance.imap.grammar import messages as g
 from appliance.imap.grammar import search as s
 from appliance.imap.grammar import session as c
 from appliance.imap.grammar import sort as o
-from appliance.imap.grammar.append import Append, append
+from appliance.imap.grammar.append import Append, Literal, Message, Replace, Url, append
 from appliance.imap.grammar.command import READERS, UID_READERS, Command, parse_command
 from appliance.imap.grammar.cursor import Cursor, GrammarFault
 from appliance.imap.values import SAVED, STAR, SequenceSet
@@ -111,6 +111,8 @@ COMMANDS: dict[bytes, Command] = {
     b"SEARCH CHARSET UTF-8 SUBJECT {2}\r\n\xc3\xbc": s.Search(s.Header("Subject", "ü")),
     b"SEARCH CHARSET ISO-8859-1 SUBJECT {1}\r\n\xfc": s.Search(s.Header("Subject", "ü")),
     b"SEARCH CHARSET us-ascii BODY x": s.Search(s.Body("x")),
+    b"REPLACE 4 INBOX (a) {5}": Replace(4, "INBOX", (Message(("a",)), Literal(5))),
+    b"UID REPLACE 4 INBOX CATENATE (URL /x)": Replace(4, "INBOX", (Message(in_parts=True), Url("/x")), by_uid=True),
     b"SEARCH RETURN () ALL": s.Search(s.All(), frozenset((s.Return.ALL,))),
     b"SEARCH RETURN (MIN COUNT) CHARSET UTF-8 ALL": s.Search(s.All(), frozenset((s.Return.MIN, s.Return.COUNT))),
     b"SEARCH RETURN (SAVE) $": s.Search(s.Numbers(SAVED), frozenset((s.Return.SAVE,))),
@@ -276,11 +278,11 @@ def _append(octets: bytes) -> Append:
 
 NOON = datetime.datetime(2026, 2, 1, 12, 0, 0, tzinfo=datetime.timezone(datetime.timedelta(hours=7)))
 APPENDS = {
-    b" INBOX {12}": Append("INBOX", (), None, 12),
-    b" INBOX () {0+}": Append("INBOX", (), None, 0),
-    b" INBOX (\\Seen  a ) {12}": Append("INBOX", ("\\Seen", "a"), None, 12),
-    b' INBOX " 1-Feb-2026 12:00:00 +0700" {12}': Append("INBOX", (), NOON, 12),
-    b' {1}\r\nA (a) "01-feb-2026 12:00:00 +0700" {7+}': Append("A", ("a",), NOON, 7),
+    b" INBOX {12}": Append("INBOX", (Message((), None), Literal(12))),
+    b" INBOX () {0+}": Append("INBOX", (Message((), None), Literal(0))),
+    b" INBOX (\\Seen  a ) {12}": Append("INBOX", (Message(("\\Seen", "a"), None), Literal(12))),
+    b' INBOX " 1-Feb-2026 12:00:00 +0700" {12}': Append("INBOX", (Message((), NOON), Literal(12))),
+    b' {1}\r\nA (a) "01-feb-2026 12:00:00 +0700" {7+}': Append("A", (Message(("a",), NOON), Literal(7))),
 }
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.imap.grammar import mailboxes as m
 from appliance.imap.grammar import session as c
-from appliance.imap.grammar.append import Append
+from appliance.imap.grammar.append import Append, Literal, Message, Replace, Url
 from appliance.imap.grammar.command import READERS
 from appliance.imap.grammar.fetch import Fetch
 from appliance.imap.machine import (
@@ -18,6 +18,7 @@ from appliance.imap.machine import (
     BEFORE_SIGN_IN,
     MOST_FAULTS_IN_A_ROW,
     AppendEnded,
+    AppendMore,
     AppendOctets,
     AppendReady,
     CommandReady,
@@ -41,7 +42,7 @@ def events(machine: ImapMachine, octets: bytes | Iterable[bytes]) -> list[Event]
             if isinstance(event, AppendOctets) and found and isinstance(found[-1], AppendOctets):
                 event = AppendOctets(found.pop().octets + event.octets)
             found.append(event)
-            if isinstance(event, AppendReady):
+            if isinstance(event, AppendReady | AppendMore):
                 machine.accept_append()
     return found
 
@@ -51,7 +52,8 @@ def machine(state: State = State.SELECTED) -> ImapMachine:
 
 
 NOOP = c.Noop()
-HELLO = Append("INBOX", (), None, 5)
+HELLO = Append("INBOX", (Message(), Literal(5)))
+PUT_TOGETHER = Message(in_parts=True)
 STREAMS: dict[str, tuple[bytes, list[Event]]] = {
     "a command": (b"a NOOP\r\n", [CommandReady("a", NOOP)]),
     "two in one packet": (b"a NOOP\r\nb CHECK\r\n", [CommandReady("a", NOOP), CommandReady("b", m.Check())]),
@@ -85,16 +87,97 @@ STREAMS: dict[str, tuple[bytes, list[Event]]] = {
     ),
     "an append of nothing": (
         b"a APPEND INBOX {0+}\r\n\r\n",
-        [AppendReady("a", Append("INBOX", (), None, 0), waits=False), AppendEnded()],
+        [AppendReady("a", Append("INBOX", (Message(), Literal(0))), waits=False), AppendEnded()],
     ),
-    "an append that goes on": (
-        b"a APPEND INBOX {5+}\r\nhello {5+}\r\nhello\r\nb NOOP\r\n",
+    "two messages": (
+        b"a APPEND INBOX {5+}\r\nhello (\\Seen) {2}\r\nyo\r\nb NOOP\r\n",
         [
             AppendReady("a", HELLO, waits=False),
             AppendOctets(b"hello"),
-            Fault(None, "One message at a time"),
+            AppendMore((Message(("\\Seen",)), Literal(2)), waits=True),
+            AppendOctets(b"yo"),
+            AppendEnded(),
             CommandReady("b", NOOP),
         ],
+    ),
+    "octets that may hold NUL": (
+        b"a APPEND INBOX ~{5+}\r\nh\0llo\r\n",
+        [AppendReady("a", HELLO, waits=False), AppendOctets(b"h\0llo"), AppendEnded()],
+    ),
+    "a header in UTF-8": (
+        b"a APPEND INBOX UTF8 (~{5+}\r\nhello)\r\n",
+        [
+            AppendReady("a", Append("INBOX", (Message(), Literal(5, utf8=True))), waits=False),
+            AppendOctets(b"hello"),
+            AppendEnded(),
+        ],
+    ),
+    "put together": (
+        b'a APPEND INBOX CATENATE (URL "/INBOX;UID=1" TEXT {5+}\r\nhello URL {2}\r\n/x UTF8 (~{2+}\r\nyo) URL /y)\r\n',
+        [
+            AppendReady("a", Append("INBOX", (PUT_TOGETHER, Url("/INBOX;UID=1"), Literal(5))), waits=False),
+            AppendOctets(b"hello"),
+            NeedContinuation(),
+            AppendMore((Url("/x"), Literal(2, utf8=True)), waits=False),
+            AppendOctets(b"yo"),
+            AppendEnded((Url("/y"),)),
+        ],
+    ),
+    "put together of what is here": (
+        b"a APPEND INBOX CATENATE (URL /x URL {2+}\r\n/y)\r\nb NOOP\r\n",
+        [CommandReady("a", Append("INBOX", (PUT_TOGETHER, Url("/x"), Url("/y")))), CommandReady("b", NOOP)],
+    ),
+    "a message to replace another": (
+        b"a REPLACE * INBOX {5+}\r\nhello\r\nb UID REPLACE 7 {5}\r\nINBOX (x) {2+}\r\nyo\r\n",
+        [
+            AppendReady("a", Replace(0, "INBOX", (Message(), Literal(5))), waits=False),
+            AppendOctets(b"hello"),
+            AppendEnded(),
+            NeedContinuation(),
+            AppendReady("b", Replace(7, "INBOX", (Message(("x",)), Literal(2)), by_uid=True), waits=False),
+            AppendOctets(b"yo"),
+            AppendEnded(),
+        ],
+    ),
+    "two messages to replace one": (
+        b"a REPLACE 1 INBOX {5+}\r\nhello {8+}\r\nb NOOP\r\n\r\nc NOOP\r\n",
+        [
+            AppendReady("a", Replace(1, "INBOX", (Message(), Literal(5))), waits=False),
+            AppendOctets(b"hello"),
+            Fault(None, "One message at a time"),
+            CommandReady("c", NOOP),
+        ],
+    ),
+    "an append that goes wrong, more coming unasked": (
+        b"a APPEND INBOX {5+}\r\nhello nonsense {8+}\r\nb NOOP\r\n {3+}\r\nabc\r\nc NOOP\r\n",
+        [
+            AppendReady("a", HELLO, waits=False),
+            AppendOctets(b"hello"),
+            Fault(None, "The message as a literal expected at octet 2 of the command"),
+            CommandReady("c", NOOP),
+        ],
+    ),
+    "an append that goes wrong, its client waiting": (
+        b"a APPEND INBOX {5+}\r\nhello nonsense {8}\r\nc NOOP\r\n",
+        [
+            AppendReady("a", HELLO, waits=False),
+            AppendOctets(b"hello"),
+            Fault(None, "The message as a literal expected at octet 2 of the command"),
+            CommandReady("c", NOOP),
+        ],
+    ),
+    "a URL that is too large, its client waiting": (
+        b"a APPEND INBOX CATENATE (TEXT {5+}\r\nhello URL {999999}\r\nc NOOP\r\n",
+        [
+            AppendReady("a", Append("INBOX", (PUT_TOGETHER, Literal(5))), waits=False),
+            AppendOctets(b"hello"),
+            Fault(None, "The literal is too large", code="TOOBIG"),
+            CommandReady("c", NOOP),
+        ],
+    ),
+    "a line after a message that does not end": (
+        b"a APPEND INBOX {5+}\r\nhello" + b" " * 70_000,
+        [AppendReady("a", HELLO, waits=False), AppendOctets(b"hello"), Fatal("The line is too long")],
     ),
     "an append with a wrong time, its message coming unasked": (
         b'a APPEND INBOX "yesterday" {8+}\r\nb NOOP\r\n\r\nc NOOP\r\n',
@@ -137,7 +220,8 @@ def test_whole_and_byte_by_byte_give_the_same_events(octets: bytes, expected: li
 
 PIECES = [
     b"a NOOP\r\n", b"b SELECT {3}\r\n", b"x y\r\n", b"c APPEND INBOX {5}\r\n", b"hello", b"d APPEND x {5+}\r\n", b"\r\n", b"\n",
-    b"e APPEND {2+}\r\nyy {4}\r\n", b"\xff", b"{3+}\r\n", b"f FETCH 1 BODY[]\r\n", b"g FROB\r\n", b' "', b"\0", b"h APPEND x (",
+    b"e APPEND {2+}\r\nyy {4}\r\n", b" CATENATE (URL /x", b" TEXT {2+}\r\nyo", b")", b" UTF8 (~{3}\r\n", b" (a) {1+}\r\n1",
+    b"i UID REPLACE 1 x ~{2+}\r\n", b" URL {2+}\r\n", b"\xff", b"{3+}\r\n", b"f FETCH 1 BODY[]\r\n", b"g FROB\r\n", b' "', b"\0", b"h APPEND x (",
 ]  # fmt: skip
 
 
@@ -159,7 +243,7 @@ def test_a_command_becomes_an_event_only_where_it_is_allowed(verb: bytes, state:
     arguments = {
         b"AUTHENTICATE": b" PLAIN", b"APPEND": b" x {5+}", b"COPY": b" 1 x", b"CREATE": b" x", b"DELETE": b" x", b"ENABLE": b" x",
         b"EXAMINE": b" x", b"FETCH": b" 1 UID", b"ID": b" NIL", b"LIST": b" x x", b"LOGIN": b" x x", b"LSUB": b" x x", b"MOVE": b" 1 x",
-        b"RENAME": b" x y", b"SEARCH": b" ALL", b"SELECT": b" x", b"SORT": b" (DATE) UTF-8 ALL", b"THREAD": b" REFERENCES UTF-8 ALL", b"STATUS": b" x (UNSEEN)", b"STORE": b" 1 FLAGS ()",
+        b"RENAME": b" x y", b"REPLACE": b" 1 x {5+}", b"SEARCH": b" ALL", b"SELECT": b" x", b"SORT": b" (DATE) UTF-8 ALL", b"THREAD": b" REFERENCES UTF-8 ALL", b"STATUS": b" x (UNSEEN)", b"STORE": b" 1 FLAGS ()",
         b"SUBSCRIBE": b" x", b"UNSUBSCRIBE": b" x",
     }  # fmt: skip
     subject = machine(state)
@@ -210,6 +294,31 @@ def test_a_refused_append_whose_client_waits_sends_nothing_more() -> None:
     subject.refuse_append()
     subject.receive(b"b NOOP\r\n")
     assert subject.next_event() == CommandReady("b", NOOP)
+
+
+def test_an_append_can_be_given_up_at_any_place() -> None:
+    """What is still coming of it is passed over, whatever it looks like."""
+    octets = b"a APPEND x {5+}\r\nhello () {3+}\r\nb N\r\nc NOOP\r\n"
+    after = octets.index(b"c NOOP")
+    for cut in range(len(b"a APPEND x {5+}\r\n"), after):
+        subject = machine()
+        subject.receive(octets[:cut])
+        while (event := subject.next_event()) is not None:
+            if isinstance(event, AppendReady | AppendMore):
+                subject.accept_append()
+        if not subject.in_append:
+            continue
+        subject.refuse_append()
+        assert not subject.in_append
+        assert events(subject, octets[cut:]) == [CommandReady("c", NOOP)], cut
+
+
+def test_a_client_that_compresses_is_not_read_as_if_it_did_not() -> None:
+    subject = machine()
+    subject.receive(b"a COMPRESS DEFLATE\r\nb NOOP\r\n")
+    subject.next_event()
+    assert subject.compressed() == b"b NOOP\r\n"
+    assert subject.next_event() is None
 
 
 def test_accepting_tells_whether_the_client_waits() -> None:

@@ -148,10 +148,11 @@ def status(reader: Reader) -> Status:
 
 _CODES = {
     "ALERT": r"", "PARSE": r"", "READ-ONLY": r"", "READ-WRITE": r"", "TRYCREATE": r"", "UIDNEXT": r"[1-9]\d*",
-    "UIDVALIDITY": r"[1-9]\d*", "UNSEEN": r"[1-9]\d*", "APPENDUID": r"[1-9]\d* [1-9]\d*",
+    "UIDVALIDITY": r"[1-9]\d*", "UNSEEN": r"[1-9]\d*", "APPENDUID": r"[1-9]\d* [1-9]\d*(?:[:,][1-9]\d*)*",
     "COPYUID": r"[1-9]\d* [1-9]\d*(?:[:,][1-9]\d*)* [1-9]\d*(?:[:,][1-9]\d*)*", "BADCHARSET": r"\([A-Za-z0-9 -]+\)",
     "CAPABILITY": r"[A-Za-z0-9+=.-]+(?: [A-Za-z0-9+=.-]+)*", "PERMANENTFLAGS": r"\([^()]*\)",
     "NONEXISTENT": r"", "ALREADYEXISTS": r"", "AUTHENTICATIONFAILED": r"", "UNAVAILABLE": r"", "PRIVACYREQUIRED": r"",
+    "BADURL": r"[!-\[^-~]+", "COMPRESSIONACTIVE": r"", "UNKNOWN-CTE": r"",
     "CANNOT": r"", "LIMIT": r"", "OVERQUOTA": r"", "EXPUNGEISSUED": r"", "CORRUPTION": r"", "SERVERBUG": r"",
     "INPROGRESS": r'\("[^"]+" (?:\d+|NIL) (?:[1-9]\d*|NIL)\)', "CLIENTBUG": r"", "TOOBIG": r"", "INUSE": r"", "CLOSED": r"",
 }  # fmt: skip

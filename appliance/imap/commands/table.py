@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..answers import Done
+from ..grammar import append as a
 from ..grammar import mailboxes as m
 from ..grammar import messages as g
 from ..grammar import session as s
@@ -14,10 +15,12 @@ from ..grammar.fetch import Fetch
 from ..grammar.search import Search
 from ..grammar.sort import Sort, Thread
 from ..session import Session
-from . import fetch, mailboxes, messages, search, session, sort
+from . import append, fetch, mailboxes, messages, search, session, sort
 
 # The value's second parameter is of the key's type, which a dict cannot say.
 DOES: dict[type, Callable[[Session, Any], Awaitable[Done]]] = {
+    a.Append: append.append_whole,
+    a.Replace: append.append_whole,
     s.Authenticate: session.authenticate,
     s.Capability: session.capability,
     s.Enable: session.enable,

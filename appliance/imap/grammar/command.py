@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from . import append, fetch, mailboxes, messages, search, session
-from .append import Append
+from .append import Append, Replace
 from .cursor import Cursor, GrammarFault
 from .fetch import Fetch
 from .mailboxes import (
@@ -31,7 +31,7 @@ from .session import Authenticate, Capability, Enable, Id, Idle, Login, Logout, 
 from .sort import Sort, Thread
 
 Command = (
-    Append | Authenticate | Capability | Check | Close | Copy | Create | Delete | Enable | Expunge | Fetch | Id | Idle | List | Login | Logout | Lsub | Move | Namespace | Noop | Rename | Search | Select | Sort | StartTls | Status | StoreFlags | Subscribe | Thread | Unselect
+    Append | Authenticate | Capability | Check | Close | Copy | Create | Delete | Enable | Expunge | Fetch | Id | Idle | List | Login | Logout | Lsub | Move | Namespace | Noop | Rename | Replace | Search | Select | Sort | StartTls | Status | StoreFlags | Subscribe | Thread | Unselect
 )  # fmt: skip
 
 Reader = Callable[[Cursor], Command]
@@ -59,6 +59,7 @@ READERS: dict[bytes, Reader] = {
     b"NAMESPACE": mailboxes.namespace,
     b"NOOP": session.noop,
     b"RENAME": mailboxes.rename,
+    b"REPLACE": append.replace,
     b"SEARCH": search.search,
     b"SELECT": mailboxes.select,
     b"SORT": sort.sort,
@@ -76,6 +77,7 @@ UID_READERS: dict[bytes, Reader] = {
     b"EXPUNGE": messages.uid_expunge,
     b"FETCH": partial(fetch.fetch, by_uid=True),
     b"MOVE": partial(messages.move, by_uid=True),
+    b"REPLACE": append.uid_replace,
     b"SEARCH": partial(search.search, by_uid=True),
     b"SORT": partial(sort.sort, by_uid=True),
     b"STORE": partial(messages.store, by_uid=True),

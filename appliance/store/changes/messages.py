@@ -38,6 +38,19 @@ def append(mailbox_id: int, new: Sequence[NewMessage]) -> Change[tuple[int, list
     return WithContents(tuple(each.content for each in new), change)
 
 
+def replace(source_id: int, uid: int, target_id: int, new: NewMessage) -> Change[tuple[int, list[int]] | None]:
+    """The message `uid` of the source goes, and `new` comes into the target, in one transaction (RFC 8508). Returns
+    (UIDVALIDITY of the target, the new UID), or None, with nothing done, where that message is gone already.
+    Raises NoSuchMailbox, OverQuota."""
+    add = append(target_id, (new,))
+
+    def change(tx: Tx) -> tuple[int, list[int]] | None:
+        # It goes first: what it took is free for the new one.
+        return add(tx) if expunge_in(tx, source_id, [uid]) else None
+
+    return WithContents((new.content,), change)
+
+
 def copy(source_id: int, uids: Sequence[int], target_id: int) -> Change[tuple[int, list[tuple[int, int]]]]:
     """Returns (UIDVALIDITY of the target, [(source UID, target UID)]); UIDs that do not exist are left out."""
 
