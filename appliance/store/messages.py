@@ -18,7 +18,8 @@ _ASK_AT_ONCE = 500
 
 @dataclass(slots=True, frozen=True)
 class MessageRow:
-    """internal_date, saved_at: seconds since the epoch; size_octets: prefix and content; structure: encoded, see mime/."""
+    """internal_date, saved_at: seconds since the epoch; size_octets: prefix and content; structure: encoded, see mime/;
+    digest: of the content."""
 
     uid: int
     flags: int
@@ -31,6 +32,7 @@ class MessageRow:
     prefix: bytes
     trace_id: str
     structure: bytes | None
+    digest: bytes
 
 
 def snapshot(connection: sqlite3.Connection, mailbox_id: int) -> list[FlagRow]:
@@ -143,7 +145,7 @@ def rows(
             MessageRow(*row)
             for row in connection.execute(
                 "SELECT uid, flags, keywords, modseq, internal_date, saved_at, messages.size_octets, blob_id,"
-                f" prefix, trace_id, {column} FROM messages JOIN blobs ON blobs.id = blob_id"
+                f" prefix, trace_id, {column}, digest FROM messages JOIN blobs ON blobs.id = blob_id"
                 f" WHERE mailbox_id = ? AND uid IN ({_marks(some)}) ORDER BY uid",
                 (mailbox_id, *some),
             )

@@ -194,11 +194,15 @@ def _item(name: str, reader: Reader) -> object:
             return reader.number()
         case "FLAGS":
             return reader.flags()
-        case "INTERNALDATE":
+        case "INTERNALDATE" | "SAVEDATE":
             text = reader.string()
             if not _DATE_TIME.fullmatch(text):
                 raise reader.fail("that is no date-time")
             return text.decode()
+        case "EMAILID" | "THREADID":
+            reader.need(b"(")
+            reader.at -= 1
+            return reader.value()
         case "ENVELOPE":
             return envelope(reader.value())
         case "BODY" | "BODYSTRUCTURE":

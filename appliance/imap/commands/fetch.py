@@ -24,6 +24,7 @@ from ...store.refusals import Damaged
 from .. import render, sections
 from ..answers import Done, refused_by_store
 from ..grammar.fetch import Fetch, Item, Section, SectionText
+from ..object_ids import email_id, thread_id
 from ..selected import Selected
 from ..session import FLUSH_OCTETS, Portion, Session
 from ..view import MailboxView
@@ -59,6 +60,15 @@ class Facts:
         return self.structure
 
 
+def _email_id(facts: Facts) -> str:
+    row = facts.known_row
+    return email_id(row.digest, row.prefix, row.internal_date)
+
+
+def _thread_id(facts: Facts) -> str:
+    return thread_id(facts.known_structure.envelope, facts.known_structure.references, _email_id(facts))
+
+
 _RENDER: dict[Item, Callable[[Facts], bytes]] = {
     Item.UID: lambda facts: b"UID %d" % facts.view.uids[facts.place],
     Item.FLAGS: lambda facts: (
@@ -71,6 +81,9 @@ _RENDER: dict[Item, Callable[[Facts], bytes]] = {
     Item.BODYSTRUCTURE: lambda facts: (
         b"BODYSTRUCTURE " + render.body_structure(facts.known_structure.root, extended=True)
     ),
+    Item.EMAILID: lambda facts: b"EMAILID (%b)" % _email_id(facts).encode("ascii"),
+    Item.THREADID: lambda facts: b"THREADID (%b)" % _thread_id(facts).encode("ascii"),
+    Item.SAVEDATE: lambda facts: b"SAVEDATE " + render.internal_date(facts.known_row.saved_at),
 }
 
 # RFC 3501 6.4.5: names for what a section says too; reading RFC822.HEADER leaves \Seen alone.
@@ -113,7 +126,7 @@ class Plan:
 
     @property
     def needs_structure(self) -> bool:
-        return any(item in (Item.ENVELOPE, Item.BODY, Item.BODYSTRUCTURE) for item in self.items) or any(
+        return any(item in (Item.ENVELOPE, Item.BODY, Item.BODYSTRUCTURE, Item.THREADID) for item in self.items) or any(
             section.part or section.text is not SectionText.WHOLE for _, section in self.sections
         )
 

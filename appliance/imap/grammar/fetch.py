@@ -24,6 +24,9 @@ class Item(StrEnum):
     BODYSTRUCTURE = "BODYSTRUCTURE"
     BODY = "BODY"
     UID = "UID"
+    EMAILID = "EMAILID"  # RFC 8474 5.3
+    THREADID = "THREADID"
+    SAVEDATE = "SAVEDATE"  # RFC 8514 4.2
 
 
 class SectionText(StrEnum):
