@@ -1,34 +1,76 @@
-"""Which mailboxes a LIST or LSUB pattern means, and what is said of each. Pure. RFC 3501 6.3.8-6.3.9, RFC 3348, RFC 6154.
+"""Which mailboxes a LIST or LSUB pattern means, and what is said of each. Pure.
 
-A level that exists only because there are mailboxes below it is listed too, as \\Noselect. Matching is done in time
-linear in name × pattern: a pattern is a stranger's and must not be a regular expression's nightmare.
+RFC 3501 6.3.8-6.3.9, RFC 3348, RFC 5258, RFC 6154, RFC 9051 6.3.9.
+
+A level that exists only because there are mailboxes below it is listed too, as \\Noselect (in an extended LIST, as
+\\NonExistent). Matching is done in time linear in name × pattern, and a pattern with more letters than the name is not
+tried: a pattern is a stranger's and must not be a regular expression's nightmare.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+
+from .grammar.list import BASE, List, Return, Selection
 
 SEPARATOR = "/"
 
 
 @dataclass(slots=True, frozen=True)
 class Listed:
+    """child_info: what of the selection is met by a mailbox below; meant: it meets the selection itself."""
+
     name: str
     attributes: tuple[str, ...]
+    child_info: tuple[str, ...] = ()
+    meant: bool = True
 
 
-def listed(names: Mapping[str, str | None], pattern: str) -> list[Listed]:
-    """names: each mailbox with its special use, such as `\\Sent`, or None. In the order of names."""
+def listed(
+    names: Mapping[str, str | None], subscriptions: AbstractSet[str], command: List, *, modern: bool
+) -> list[Listed]:
+    """names: each mailbox with its special use, such as `\\Sent`, or None. modern: \\NonExistent in place of \\Noselect.
+    In the order of names."""
+    wanted = command.selection & BASE
+    recursive = Selection.RECURSIVEMATCH in command.selection
+    say_children = not command.extended or Return.CHILDREN in command.returns
+    say_subscribed = Return.SUBSCRIBED in command.returns or Selection.SUBSCRIBED in wanted
+    # RFC 6154 2: of itself only in the plain LIST.
+    say_use = not command.extended or Return.SPECIAL_USE in command.returns or Selection.SPECIAL_USE in wanted
+
+    def meant(name: str) -> bool:
+        if Selection.SUBSCRIBED in wanted and name not in subscriptions:
+            return False
+        return Selection.SPECIAL_USE not in wanted or names.get(name) is not None
+
     parents = {parent for name in names for parent in _parents(name)}
+    candidates = {*names, *parents}
+    if Selection.SUBSCRIBED in wanted:
+        candidates |= subscriptions
+    # RFC 5258 3.5: it does not matter whether the mailbox below matches the pattern.
+    above_meant = {parent for name in candidates if meant(name) for parent in _parents(name)} if recursive else set()
+    candidates |= above_meant
+    patterns = [composed(command.reference + pattern) for pattern in command.patterns if pattern]
     found = []
-    for name in sorted({*names, *parents}):
-        if matches(pattern, name):
-            attributes = [] if name in names else ["\\Noselect"]
+    for name in sorted(candidates):
+        itself = meant(name)
+        if not (itself or name in above_meant) or not any(matches(pattern, name) for pattern in patterns):
+            continue
+        attributes = []
+        if name not in names:
+            attributes.append("\\NonExistent" if modern else "\\Noselect")
+        if say_children:
             attributes.append("\\HasChildren" if name in parents else "\\HasNoChildren")
-            if (special_use := names.get(name)) is not None:
-                attributes.append(special_use)
-            found.append(Listed(name, tuple(attributes)))
+        if say_subscribed and name in subscriptions:
+            attributes.append("\\Subscribed")
+        if say_use and (special_use := names.get(name)) is not None:
+            attributes.append(special_use)
+        child_info = tuple(sorted(wanted)) if name in above_meant else ()
+        found.append(Listed(name, tuple(attributes), child_info, itself))
     return found
 
 
@@ -44,6 +86,11 @@ def subscribed(names: Iterable[str], pattern: str) -> list[Listed]:
     return [found[name] for name in sorted(found)]
 
 
+def composed(name: str) -> str:
+    """RFC 5198 2: so that two programs' spellings are one name."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _parents(name: str) -> Iterable[str]:
     at = name.find(SEPARATOR)
     while at > 0:
@@ -51,8 +98,14 @@ def _parents(name: str) -> Iterable[str]:
         at = name.find(SEPARATOR, at + 1)
 
 
+_RUN = re.compile(r"[*%]{2,}")
+
+
 def matches(pattern: str, name: str) -> bool:
     """`*` is anything, `%` anything within one level. INBOX is INBOX in any case (RFC 3501 5.1)."""
+    pattern = _RUN.sub(lambda run: "*" if "*" in run.group() else "%", pattern)
+    if len(pattern) > 2 * len(name) + 1:
+        return False  # that has more letters than the name
     first, separator, rest = pattern.partition(SEPARATOR)
     if first.upper() == "INBOX":
         pattern = "INBOX" + separator + rest

@@ -17,7 +17,7 @@ from ..mime.content_fields import Parameters
 from ..mime.parts import EnvelopeFields, Part
 from .grammar.cursor import MONTHS
 from .grammar.fetch import Section, SectionText
-from .values import encode_mailbox, sequence_set
+from .values import encode_mailbox
 from .view import RECENT, Exists, Expunged, FlagsNow, KeywordsNow, RecentCount, Untagged
 
 SYSTEM_FLAGS = ((2, "\\Answered"), (4, "\\Flagged"), (8, "\\Deleted"), (1, "\\Seen"), (16, "\\Draft"))
@@ -140,14 +140,22 @@ def permanent_flags(keywords: Sequence[str], *, read_only: bool) -> bytes:
 # mailboxes
 
 
-def listed(verb: str, attributes: Iterable[str], name: str) -> bytes:
-    """verb: LIST or LSUB."""
-    return b'* %b (%b) "/" %b\r\n' % (verb.encode("ascii"), " ".join(attributes).encode("ascii"), mailbox(name))
+def listed(
+    verb: str, attributes: Iterable[str], name: bytes, *, child_info: Sequence[str] = (), old_name: bytes | None = None
+) -> bytes:
+    """verb: LIST or LSUB; names as `mailbox` gives them; old_name: what the client knew it by (RFC 9051 6.3.9.7)."""
+    more = b""
+    if child_info:  # RFC 5258 3.5
+        more = b' ("CHILDINFO" (%b))' % " ".join(f'"{option}"' for option in child_info).encode("ascii")
+    elif old_name is not None:
+        more = b' ("OLDNAME" (%b))' % old_name
+    return b'* %b (%b) "/" %b%b\r\n' % (verb.encode("ascii"), " ".join(attributes).encode("ascii"), name, more)
 
 
-def status(name: str, items: Iterable[tuple[str, int]]) -> bytes:
+def status(name: bytes, items: Iterable[tuple[str, int | str]]) -> bytes:
+    """name: as `mailbox` gives it."""
     pairs = " ".join(f"{item} {value}" for item, value in items)
-    return b"* STATUS %b (%b)\r\n" % (mailbox(name), pairs.encode("ascii"))
+    return b"* STATUS %b (%b)\r\n" % (name, pairs.encode("ascii"))
 
 
 # what FETCH gives

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..store import mailboxes
 from ..store.mailboxes import Mailbox
+from .listing import composed
 
 EVERY_RIGHT = "lrswipkxtea"  # RFC 4314 2.1, in its order
 
@@ -31,7 +32,7 @@ def mailboxes_of(connection: sqlite3.Connection, account_id: int) -> list[Visibl
 
 def find(connection: sqlite3.Connection, account_id: int, name: str) -> VisibleMailbox | None:
     """The mailbox of that name; None also where the account must not know that there is one."""
-    mailbox = mailboxes.find_mailbox(connection, account_id, name)
+    mailbox = mailboxes.find_mailbox(connection, account_id, composed(name))
     return None if mailbox is None else VisibleMailbox(mailbox.name, mailbox)
 
 
@@ -41,3 +42,9 @@ def by_id(connection: sqlite3.Connection, account_id: int, mailbox_id: int) -> V
     if mailbox is None or mailbox.account_id != account_id:
         return None
     return VisibleMailbox(mailbox.name, mailbox)
+
+
+def mailbox_id(mailbox: Mailbox) -> str:
+    """RFC 8474 4: stays when it is renamed, and never comes again. Rows' numbers are never given twice; with another
+    UIDVALIDITY, as after a repair, it is another mailbox to its clients."""
+    return f"F{mailbox.uidvalidity}-{mailbox.id}"

@@ -11,6 +11,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from .flags import DELETED
+
 FlagRow = tuple[int, int, str, int]  # UID, flags, keywords, MODSEQ
 ABOVE_ALL_UIDS = 1 << 32  # RFC 9051 2.3.1.1: a UID has 32 bits
 _ASK_AT_ONCE = 500
@@ -60,6 +62,16 @@ def count_between(connection: sqlite3.Connection, mailbox_id: int, from_uid: int
         "SELECT count(*) FROM messages WHERE mailbox_id = ? AND uid >= ? AND uid < ?", (mailbox_id, from_uid, below_uid)
     )
     return int(row.fetchone()[0])
+
+
+def count_deleted(connection: sqlite3.Connection, mailbox_id: int) -> tuple[int, int]:
+    """(messages flagged \\Deleted, their octets). Cost: linear in the mailbox."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(sum(size_octets), 0) FROM messages WHERE mailbox_id = ? AND flags & ?",
+        (mailbox_id, DELETED),
+    )
+    count, octets = row.fetchone()
+    return count, octets
 
 
 @dataclass(slots=True, frozen=True)

@@ -17,6 +17,7 @@ from appliance.imap.grammar import sort as o
 from appliance.imap.grammar.append import Append, Literal, Message, Replace, Url, append
 from appliance.imap.grammar.command import READERS, UID_READERS, Command, parse_command
 from appliance.imap.grammar.cursor import Cursor, GrammarFault
+from appliance.imap.grammar.list import List
 from appliance.imap.values import SAVED, STAR, SequenceSet
 
 ONE = SequenceSet(((1, 1),))
@@ -51,9 +52,9 @@ COMMANDS: dict[bytes, Command] = {
     b"RENAME a b": m.Rename("a", "b"),
     b"SUBSCRIBE a": m.Subscribe("a"),
     b"UNSUBSCRIBE a": m.Subscribe("a", on=False),
-    b'LIST "" "*"': m.List("", "*"),
-    b'LIST "" %': m.List("", "%"),
-    b"LIST ~/ a/%/*": m.List("~/", "a/%/*"),
+    b'LIST "" "*"': List("", ("*",)),
+    b'LIST "" %': List("", ("%",)),
+    b"LIST ~/ a/%/*": List("~/", ("a/%/*",)),
     b'LSUB "" *': m.Lsub("", "*"),
     b"NAMESPACE": m.Namespace(),
     b"STATUS INBOX (messages UNSEEN)": m.Status("INBOX", (m.StatusItem.MESSAGES, m.StatusItem.UNSEEN)),
@@ -133,9 +134,7 @@ COMMANDS: dict[bytes, Command] = {
     b"THREAD references UTF-8 SEEN DRAFT": o.Thread(
         o.Algorithm.REFERENCES, s.And((s.Flagged("\\Seen"), s.Flagged("\\Draft")))
     ),
-    b"UID THREAD ORDEREDSUBJECT UTF-8 MODSEQ 5": o.Thread(
-        o.Algorithm.ORDEREDSUBJECT, s.ChangedSince(5), True, True
-    ),
+    b"UID THREAD ORDEREDSUBJECT UTF-8 MODSEQ 5": o.Thread(o.Algorithm.ORDEREDSUBJECT, s.ChangedSince(5), True, True),
 }
 
 

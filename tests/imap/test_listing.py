@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.imap.grammar.list import List
 from appliance.imap.listing import Listed, listed, matches, subscribed
 
 MATCHES = [
@@ -55,14 +56,18 @@ def test_a_pattern_made_to_hurt_takes_no_time() -> None:
 NAMES = {"INBOX": None, "Sent": "\\Sent", "a/b": None, "a/b/c": None}
 
 
+def plain(pattern: str) -> list[Listed]:
+    return listed(NAMES, set(), List("", (pattern,)), modern=False)
+
+
 def test_a_level_that_holds_others_is_listed_even_if_it_is_no_mailbox() -> None:
-    assert listed(NAMES, "%") == [
+    assert plain("%") == [
         Listed("INBOX", ("\\HasNoChildren",)),
         Listed("Sent", ("\\HasNoChildren", "\\Sent")),
         Listed("a", ("\\Noselect", "\\HasChildren")),
     ]
-    assert [each.name for each in listed(NAMES, "*")] == ["INBOX", "Sent", "a", "a/b", "a/b/c"]
-    assert listed(NAMES, "a/b") == [Listed("a/b", ("\\HasChildren",))]
+    assert [each.name for each in plain("*")] == ["INBOX", "Sent", "a", "a/b", "a/b/c"]
+    assert plain("a/b") == [Listed("a/b", ("\\HasChildren",))]
 
 
 def test_lsub_names_levels_above_only_for_percent() -> None:

@@ -33,12 +33,17 @@ LINES = {
         render.permanent_flags(("a",), read_only=True),
         b"* OK [PERMANENTFLAGS ()] Flags that are kept\r\n",
     ),
-    "a mailbox": (render.listed("LIST", ("\\HasNoChildren",), "INBOX"), b'* LIST (\\HasNoChildren) "/" INBOX\r\n'),
-    "a mailbox with a space": (render.listed("LSUB", (), "a b"), b'* LSUB () "/" "a b"\r\n'),
-    "a mailbox called NIL": (render.listed("LIST", (), "nil"), b'* LIST () "/" "nil"\r\n'),
-    "the root": (render.listed("LIST", ("\\Noselect",), ""), b'* LIST (\\Noselect) "/" ""\r\n'),
-    "a mailbox in UTF-7": (render.listed("LIST", (), "ü&"), b'* LIST () "/" &APw-&-\r\n'),
-    "status": (render.status("a", [("MESSAGES", 3), ("UNSEEN", 0)]), b"* STATUS a (MESSAGES 3 UNSEEN 0)\r\n"),
+    "a mailbox": (render.listed("LIST", ("\\HasNoChildren",), b"INBOX"), b'* LIST (\\HasNoChildren) "/" INBOX\r\n'),
+    "a mailbox with a space": (render.listed("LSUB", (), render.mailbox("a b")), b'* LSUB () "/" "a b"\r\n'),
+    "a mailbox called NIL": (render.listed("LIST", (), render.mailbox("nil")), b'* LIST () "/" "nil"\r\n'),
+    "the root": (render.listed("LIST", ("\\Noselect",), b'""'), b'* LIST (\\Noselect) "/" ""\r\n'),
+    "what is below it": (
+        render.listed("LIST", (), b"a", child_info=("SUBSCRIBED",)),
+        b'* LIST () "/" a ("CHILDINFO" ("SUBSCRIBED"))\r\n',
+    ),
+    "its old name": (render.listed("LIST", (), b"b", old_name=b"a"), b'* LIST () "/" b ("OLDNAME" (a))\r\n'),
+    "a mailbox in UTF-7": (render.listed("LIST", (), render.mailbox("ü&")), b'* LIST () "/" &APw-&-\r\n'),
+    "status": (render.status(b"a", [("MESSAGES", 3), ("UNSEEN", 0)]), b"* STATUS a (MESSAGES 3 UNSEEN 0)\r\n"),
     "changes": (
         render.changes([KeywordsNow(("a",)), FlagsNow(2, 5, 1, "a"), Expunged(3), Exists(2), RecentCount(0)]),
         b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft a)\r\n* 2 FETCH (UID 5 FLAGS (\\Seen a))\r\n"

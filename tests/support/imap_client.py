@@ -35,7 +35,11 @@ class Answer:
     modseq: int | None = None  # of a SEARCH or SORT response
     esearch: dict[str, object] | None = None
     listed: list[tuple[frozenset[bytes], bytes]] = field(default_factory=list)
-    status_items: dict[str, int] = field(default_factory=dict)
+    status_items: dict[str, int] = field(default_factory=dict)  # of the last mailbox told of
+    status_of: dict[bytes, dict[str, object]] = field(default_factory=dict)
+    child_info: dict[bytes, list[bytes]] = field(default_factory=dict)
+    old_names: dict[bytes, bytes] = field(default_factory=dict)
+    rights: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -75,6 +79,8 @@ class ImapClient:
         self.greeting: Status
         self.capabilities: tuple[str, ...] = ()
         self.between: list[bytes] = []  # lines that came while no command ran
+        self.notified = False  # NOTIFY is on: LIST and STATUS may come at any time (RFC 5465 5)
+        self.expunged_any_time = False  # and EXPUNGE, with SELECTED
 
     @classmethod
     async def connect(cls, port: int, *, tls: ssl.SSLContext | None = None) -> ImapClient:
@@ -243,6 +249,8 @@ class ImapClient:
                 self._listed(name, reader, answer)
             case b"STATUS":
                 self._status(reader, answer)
+            case b"MYRIGHTS":
+                self._rights(reader, answer)
             case b"SEARCH" | b"SORT":
                 self._need_running(name, reader)
                 if answer.searched is not None or answer.sorted is not None:
@@ -347,26 +355,60 @@ class ImapClient:
             raise reader.fail("a flag that FLAGS did not name")
 
     def _listed(self, name: bytes, reader: Reader, answer: Answer) -> None:
-        self._need_running(name, reader)
+        # RFC 9051 6.3.4: LIST with OLDNAME after a command that names a mailbox
+        may = (name, b"CREATE", b"RENAME", b"SELECT", b"EXAMINE", b"SUBSCRIBE")
+        if self._running not in may and not (self.notified and name == b"LIST"):
+            raise reader.fail("a mailbox listed unasked")
         reader.need(b" ")
         attributes = reader.flags()
         if {b"\\HasChildren", b"\\HasNoChildren"} <= attributes:
             raise reader.fail("both with and without children")
         reader.need(b' "/" ')
-        answer.listed.append((attributes, reader.astring()))
+        mailbox = reader.astring()
+        answer.listed.append((attributes, mailbox))
+        if reader.take(b" ("):
+            if name == b"LSUB":
+                raise reader.fail("LSUB has no extended data")
+            if reader.take(b'"CHILDINFO" ('):
+                options = answer.child_info.setdefault(mailbox, [])
+                while not reader.take(b")"):
+                    if options:
+                        reader.need(b" ")
+                    options.append(bytes(reader.string()))
+            else:
+                reader.need(b'"OLDNAME" (')
+                answer.old_names[mailbox] = reader.astring()
+                reader.need(b")")
+            reader.need(b")")
         reader.end()
 
     def _status(self, reader: Reader, answer: Answer) -> None:
-        self._need_running(b"STATUS", reader)
+        if self._running not in (b"STATUS", b"LIST") and not self.notified:
+            raise reader.fail("STATUS unasked")
         reader.need(b" ")
-        reader.astring()
+        mailbox = reader.astring()
         reader.need(b" (")
+        items: dict[str, object] = {}
         while not reader.take(b")"):
-            if answer.status_items:
+            if items:
                 reader.need(b" ")
-            name = reader.atom().decode()
+            name = reader.match(re.compile(rb"[A-Z-]+"), "a status item").group().decode()
             reader.need(b" ")
-            answer.status_items[name] = reader.number()
+            if name in items:
+                raise reader.fail("an item twice")
+            items[name] = reader.value() if name == "MAILBOXID" else reader.number()
+        reader.end()
+        answer.status_of[mailbox] = items
+        answer.status_items = {name: value for name, value in items.items() if isinstance(value, int)}
+
+    def _rights(self, reader: Reader, answer: Answer) -> None:
+        """RFC 4314 3.5, RFC 8440."""
+        if self._running not in (b"MYRIGHTS", b"LIST"):
+            raise reader.fail("MYRIGHTS unasked")
+        reader.need(b" ")
+        mailbox = reader.astring()
+        reader.need(b" ")
+        answer.rights[mailbox] = reader.astring()
         reader.end()
 
     def _esearch(self, reader: Reader, answer: Answer) -> None:

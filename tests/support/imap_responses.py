@@ -155,6 +155,9 @@ _CODES = {
     "BADURL": r"[!-\[^-~]+", "COMPRESSIONACTIVE": r"", "UNKNOWN-CTE": r"",
     "CANNOT": r"", "LIMIT": r"", "OVERQUOTA": r"", "EXPUNGEISSUED": r"", "CORRUPTION": r"", "SERVERBUG": r"",
     "INPROGRESS": r'\("[^"]+" (?:\d+|NIL) (?:[1-9]\d*|NIL)\)', "CLIENTBUG": r"", "TOOBIG": r"", "INUSE": r"", "CLOSED": r"",
+    "MAILBOXID": r"\([A-Za-z0-9_-]{1,255}\)", "USEATTR": r"", "HASCHILDREN": r"", "NOPERM": r"",
+    "HIGHESTMODSEQ": r"[1-9]\d*", "MODIFIED": r"[1-9]\d*(?:[:,][1-9]\d*)*", "UIDREQUIRED": r"",
+    "NOTIFICATIONOVERFLOW": r"", "BADEVENT": r"\([A-Za-z]+(?: [A-Za-z]+)*\)",
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, LIST, LSUB, NAMESPACE, STATUS, CHECK, CLOSE, UNSELECT.
+"""SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, NAMESPACE, CHECK, CLOSE, UNSELECT.
 
-RFC 3501 6.3 and 6.4, RFC 2342, RFC 3691.
+RFC 3501 6.3 and 6.4, RFC 2342, RFC 3691, RFC 7162 3.1.8 and 3.2.5, RFC 9051 6.3.2.
 """
 
 from __future__ import annotations
@@ -14,20 +14,18 @@ from ...store.changes.messages import expunge
 from ...store.mailboxes import SEPARATOR, Mailbox
 from ...store.messages import FlagRow
 from ...store.refusals import NoSuchMailbox
-from .. import listing, render, visible
+from ...store.transaction import Tx
+from .. import render, visible
 from ..answers import Done, Refusal
+from ..enabled import Extension
 from ..grammar.mailboxes import (
     Check,
     Close,
     Create,
     Delete,
-    List,
-    Lsub,
     Namespace,
     Rename,
     Select,
-    Status,
-    StatusItem,
     Subscribe,
     Unselect,
 )
@@ -38,6 +36,9 @@ from ..view import SEEN, Journal, MailboxView
 NEWEST = 1000  # messages; a mailbox of fewer is read whole at SELECT
 LONGEST_NAME_OCTETS = 1000  # in UTF-8; ext4 and Dovecot stop at 255 a level
 DEEPEST_NAME = 50  # levels
+
+# RFC 6154 2, RFC 8457 3 (\Important)
+SPECIAL_USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Important", "\\Junk", "\\Sent", "\\Trash")}
 
 
 async def select(session: Session, command: Select) -> Done:
@@ -85,6 +86,7 @@ async def select(session: Session, command: Select) -> Done:
         session.send(render.untagged("OK", "The first unseen message", f"UNSEEN {unseen}"))
     session.send(render.untagged("OK", "UIDs are valid", f"UIDVALIDITY {mailbox.uidvalidity}"))
     session.send(render.untagged("OK", "The next UID", f"UIDNEXT {mailbox.uidnext}"))
+    session.send(render.untagged("OK", "What it is known by", f"MAILBOXID ({visible.mailbox_id(mailbox)})"))
     session.selected = Selected(mailbox.id, command.read_only, opened, Journal(mailbox.highest_modseq))
     session.machine.selected()
     if command.read_only:
@@ -94,23 +96,47 @@ async def select(session: Session, command: Select) -> Done:
 
 async def create(session: Session, command: Create) -> Done:
     name = _new_name(command.mailbox)
-    await session.change(mailbox_changes.create_mailbox(session.account.id, name))
-    return Done("Created")
+    special_use = _special_use(command.special_uses)
+    account_id = session.account.id
+    make = mailbox_changes.create_mailbox(account_id, name, special_use)
+
+    def change(tx: Tx) -> Mailbox:
+        everything = mailboxes.list_mailboxes(tx.connection, account_id) if special_use else ()
+        if any(each.special_use == special_use for each in everything):
+            raise Refusal("There is a mailbox for that already", "USEATTR")
+        return make(tx)
+
+    made = await session.change(change)
+    _tell_other_name(session, command.mailbox.removesuffix(SEPARATOR), made.name)
+    return Done("Created", f"MAILBOXID ({visible.mailbox_id(made)})")
 
 
 async def delete(session: Session, command: Delete) -> Done:
     """The mailbox goes with its messages; those below it stay, and its name stays as a level (RFC 3501 6.3.4)."""
     account_id = session.account.id
-    mailbox = await session.read(lambda connection: mailboxes.find_mailbox(connection, account_id, command.mailbox))
-    await session.change(mailbox_changes.delete_mailbox(account_id, command.mailbox))
+    name = mailboxes.canonical_name(_clean(command.mailbox))
+    mailbox, everything = await session.read(
+        lambda connection: (
+            mailboxes.find_mailbox(connection, account_id, name),
+            mailboxes.list_mailboxes(connection, account_id),
+        )
+    )
+    if mailbox is None and any(each.name.startswith(name + SEPARATOR) for each in everything):
+        # RFC 3501 6.3.4: an error for a level that is no mailbox.
+        raise Refusal("That is no mailbox but a level with mailboxes below it", "HASCHILDREN")
+    await session.change(mailbox_changes.delete_mailbox(account_id, name))
     if mailbox is not None and session.selected is not None and session.selected.mailbox_id == mailbox.id:
         session.unselect()
+        session.send(render.untagged("OK", "That was the selected one", "CLOSED"))
     return Done("Deleted")
 
 
 async def rename(session: Session, command: Rename) -> Done:
-    name = _new_name(command.new)
-    await session.change(mailbox_changes.rename_mailbox(session.account.id, command.old, name))
+    """What is subscribed to stays subscribed to by the old name (RFC 3501 6.3.6 leaves the list to the client)."""
+    name, old = _new_name(command.new), _clean(command.old.removesuffix(SEPARATOR))
+    await session.change(mailbox_changes.rename_mailbox(session.account.id, old, name))
+    if mailboxes.canonical_name(old) != mailboxes.INBOX:  # which is still there
+        _tell_other_name(session, command.old, mailboxes.canonical_name(name))
     return Done("Renamed")
 
 
@@ -121,55 +147,9 @@ async def subscribe(session: Session, command: Subscribe) -> Done:
     return Done("Subscribed" if command.on else "No longer subscribed")
 
 
-async def list_(session: Session, command: List) -> Done:
-    if not command.pattern:
-        # RFC 3501 6.3.8: an empty pattern asks for the separator and the root of the reference.
-        session.send(render.listed("LIST", ("\\Noselect",), ""))
-        return Done("Listed")
-    account_id = session.account.id
-    found = await session.read(lambda connection: visible.mailboxes_of(connection, account_id))
-    names = {each.name: each.mailbox.special_use for each in found}
-    for each in listing.listed(names, command.reference + command.pattern):
-        session.send(render.listed("LIST", each.attributes, each.name))
-    return Done("Listed")
-
-
-async def lsub(session: Session, command: Lsub) -> Done:
-    account_id = session.account.id
-    names = await session.read(lambda connection: mailboxes.subscriptions(connection, account_id))
-    for each in listing.subscribed(names, command.reference + command.pattern):
-        session.send(render.listed("LSUB", each.attributes, each.name))
-    return Done("Listed")
-
-
 async def namespace(session: Session, command: Namespace) -> Done:
     session.send(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
     return Done("One namespace, your own")
-
-
-async def status(session: Session, command: Status) -> Done:
-    account_id, items = session.account.id, command.items
-
-    def query(connection: sqlite3.Connection) -> tuple[Mailbox, int]:
-        found = visible.find(connection, account_id, command.mailbox)
-        if found is None:
-            raise NoSuchMailbox(command.mailbox)
-        mailbox, recent = found.mailbox, 0
-        if StatusItem.RECENT in items and mailbox.first_recent_uid < mailbox.uidnext:
-            recent = messages.count_between(connection, mailbox.id, mailbox.first_recent_uid, mailbox.uidnext)
-        return mailbox, recent
-
-    mailbox, recent = await session.read(query)
-    values = {
-        StatusItem.MESSAGES: mailbox.messages,
-        StatusItem.RECENT: recent,
-        StatusItem.UIDNEXT: mailbox.uidnext,
-        StatusItem.UIDVALIDITY: mailbox.uidvalidity,
-        StatusItem.UNSEEN: mailbox.unseen,
-        StatusItem.APPENDLIMIT: session.settings.message_octets,
-    }
-    session.send(render.status(command.mailbox, [(item, values[item]) for item in dict.fromkeys(items)]))
-    return Done("That is how it stands")
 
 
 async def check(session: Session, command: Check) -> Done:
@@ -189,6 +169,24 @@ async def close(session: Session, command: Close) -> Done:
 async def unselect(session: Session, command: Unselect) -> Done:
     session.unselect()
     return Done("No longer selected")
+
+
+def _tell_other_name(session: Session, said: str, name: str) -> None:
+    """RFC 9051 6.3.4 and 6.3.9.7: a mailbox is not called what the client called it."""
+    if session.has(Extension.IMAP4REV2) and said != name:
+        session.send(render.listed("LIST", (), session.name(name), old_name=session.name(said)))
+
+
+def _special_use(asked: tuple[str, ...]) -> str | None:
+    """RFC 6154 3 and 5.2. Raises Refusal for a use that mailboxes here cannot have: of \\All and \\Flagged each would be a
+    search, and a mailbox has one use."""
+    uses = dict.fromkeys(use.lower() for use in asked)
+    if not uses:
+        return None
+    known = [SPECIAL_USES[use] for use in uses if use in SPECIAL_USES]
+    if len(uses) > 1 or not known:
+        raise Refusal("No mailbox can be for that", "USEATTR")
+    return known[0]
 
 
 def _new_name(name: str) -> str:

@@ -12,10 +12,12 @@ from ..grammar import messages as g
 from ..grammar import session as s
 from ..grammar.command import Command
 from ..grammar.fetch import Fetch
+from ..grammar.list import List
 from ..grammar.search import Search
 from ..grammar.sort import Sort, Thread
 from ..session import Session
-from . import append, fetch, mailboxes, messages, search, session, sort
+from . import append, fetch, mailboxes, messages, search, session, sort, status
+from . import list as list_
 
 # The value's second parameter is of the key's type, which a dict cannot say.
 DOES: dict[type, Callable[[Session, Any], Awaitable[Done]]] = {
@@ -34,12 +36,12 @@ DOES: dict[type, Callable[[Session, Any], Awaitable[Done]]] = {
     m.Close: mailboxes.close,
     m.Create: mailboxes.create,
     m.Delete: mailboxes.delete,
-    m.List: mailboxes.list_,
-    m.Lsub: mailboxes.lsub,
+    List: list_.list_,
+    m.Lsub: list_.lsub,
     m.Namespace: mailboxes.namespace,
     m.Rename: mailboxes.rename,
     m.Select: mailboxes.select,
-    m.Status: mailboxes.status,
+    m.Status: status.status,
     m.Subscribe: mailboxes.subscribe,
     m.Unselect: mailboxes.unselect,
     g.Copy: messages.copy,

@@ -6,16 +6,17 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from . import append, fetch, mailboxes, messages, search, session
+from . import append, fetch, mailboxes, messages, search, session, sort
+from . import list as list_
 from .append import Append, Replace
 from .cursor import Cursor, GrammarFault
 from .fetch import Fetch
+from .list import List
 from .mailboxes import (
     Check,
     Close,
     Create,
     Delete,
-    List,
     Lsub,
     Namespace,
     Rename,
@@ -25,7 +26,6 @@ from .mailboxes import (
     Unselect,
 )
 from .messages import Copy, Expunge, Move, StoreFlags
-from . import sort
 from .search import Search
 from .session import Authenticate, Capability, Enable, Id, Idle, Login, Logout, Noop, StartTls
 from .sort import Sort, Thread
@@ -51,7 +51,7 @@ READERS: dict[bytes, Reader] = {
     b"FETCH": fetch.fetch,
     b"ID": session.id_,
     b"IDLE": session.idle,
-    b"LIST": mailboxes.list_,
+    b"LIST": list_.list_,
     b"LOGIN": session.login,
     b"LOGOUT": session.logout,
     b"LSUB": mailboxes.lsub,

@@ -1,4 +1,4 @@
-"""SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, LIST, LSUB, NAMESPACE, STATUS, and what ends a
+"""SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, LSUB, NAMESPACE, STATUS, and what ends a
 selection: CHECK, CLOSE, UNSELECT. RFC 3501 6.3 and 6.4, RFC 2342, RFC 3691.
 """
 
@@ -18,7 +18,10 @@ class Select:
 
 @dataclass(slots=True, frozen=True)
 class Create:
+    """special_uses: as they came (RFC 6154 3)."""
+
     mailbox: str
+    special_uses: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -39,12 +42,6 @@ class Subscribe:
 
 
 @dataclass(slots=True, frozen=True)
-class List:
-    reference: str
-    pattern: str
-
-
-@dataclass(slots=True, frozen=True)
 class Lsub:
     reference: str
     pattern: str
@@ -62,6 +59,11 @@ class StatusItem(StrEnum):
     UIDVALIDITY = "UIDVALIDITY"
     UNSEEN = "UNSEEN"
     APPENDLIMIT = "APPENDLIMIT"  # RFC 7889
+    SIZE = "SIZE"  # RFC 8438
+    DELETED = "DELETED"  # RFC 9051 6.3.11
+    DELETED_STORAGE = "DELETED-STORAGE"  # RFC 9208 4.1.4
+    HIGHESTMODSEQ = "HIGHESTMODSEQ"  # RFC 7162 3.1.7
+    MAILBOXID = "MAILBOXID"  # RFC 8474 4.3
 
 
 @dataclass(slots=True, frozen=True)
@@ -96,8 +98,15 @@ def examine(cursor: Cursor) -> Select:
 
 
 def create(cursor: Cursor) -> Create:
+    """create = "CREATE" SP mailbox [SP "(" "USE" SP "(" [use-attr *(SP use-attr)] ")" ")"] (RFC 6154 6)"""
     cursor.space()
-    return Create(cursor.mailbox())
+    mailbox = cursor.mailbox()
+    if not cursor.take(b" ("):
+        return Create(mailbox)
+    cursor.need(b"USE ")
+    special_uses = cursor.flag_list()
+    cursor.need(b")")
+    return Create(mailbox, special_uses)
 
 
 def delete(cursor: Cursor) -> Delete:
@@ -122,20 +131,12 @@ def unsubscribe(cursor: Cursor) -> Subscribe:
     return Subscribe(cursor.mailbox(), on=False)
 
 
-def list_(cursor: Cursor) -> List:
-    return List(*_reference_and_pattern(cursor))
-
-
 def lsub(cursor: Cursor) -> Lsub:
-    return Lsub(*_reference_and_pattern(cursor))
-
-
-def _reference_and_pattern(cursor: Cursor) -> tuple[str, str]:
-    """list = "LIST" SP mailbox SP list-mailbox"""
+    """lsub = "LSUB" SP mailbox SP list-mailbox"""
     cursor.space()
     reference = cursor.mailbox()
     cursor.space()
-    return reference, cursor.list_mailbox()
+    return Lsub(reference, cursor.list_mailbox())
 
 
 def namespace(cursor: Cursor) -> Namespace:
@@ -147,14 +148,17 @@ def status(cursor: Cursor) -> Status:
     cursor.space()
     mailbox = cursor.mailbox()
     cursor.space()
+    return Status(mailbox, status_items(cursor))
 
+
+def status_items(cursor: Cursor) -> tuple[StatusItem, ...]:
     def item() -> StatusItem:
         try:
             return StatusItem(cursor.word("a status item").decode("ascii"))
         except ValueError:
             raise GrammarFault("there is no such status item") from None
 
-    return Status(mailbox, cursor.parenthesised(item))
+    return tuple(dict.fromkeys(cursor.parenthesised(item)))
 
 
 def check(cursor: Cursor) -> Check:
