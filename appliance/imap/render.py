@@ -21,6 +21,8 @@ from .values import encode_mailbox
 from .view import RECENT, Exists, Expunged, FlagsNow, KeywordsNow, RecentCount, Untagged
 
 SYSTEM_FLAGS = ((2, "\\Answered"), (4, "\\Flagged"), (8, "\\Deleted"), (1, "\\Seen"), (16, "\\Draft"))
+EVERY_FLAG = sum(bit for bit, _ in SYSTEM_FLAGS)
+WITH_KEYWORDS = 2 | 4 | 16  # who may change these may change keywords (RFC 4314 4)
 
 LONGEST_QUOTED = 1024  # what is longer goes as a literal; some clients have small buffers for quoted strings
 
@@ -131,9 +133,12 @@ def flags_in_use(keywords: Sequence[str]) -> bytes:
     return f"* FLAGS ({' '.join([name for _, name in SYSTEM_FLAGS] + list(keywords))})\r\n".encode("ascii", "replace")
 
 
-def permanent_flags(keywords: Sequence[str], *, read_only: bool) -> bytes:
-    """`\\*`: the client may make keywords of its own. RFC 3501 7.1."""
-    names = [] if read_only else [name for _, name in SYSTEM_FLAGS] + list(keywords) + ["\\*"]
+def permanent_flags(keywords: Sequence[str], *, read_only: bool, settable: int = EVERY_FLAG) -> bytes:
+    """settable: bits of the flags that this client may change (RFC 4314 5.1.1). `\\*`: it may make keywords of its own.
+    RFC 3501 7.1."""
+    names = [name for bit, name in SYSTEM_FLAGS if bit & settable and not read_only]
+    if settable & WITH_KEYWORDS and not read_only:
+        names += [*keywords, "\\*"]
     return f"* OK [PERMANENTFLAGS ({' '.join(names)})] Flags that are kept\r\n".encode("ascii", "replace")
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..store import mailboxes, messages
 from ..store.refusals import NoSuchMailbox
+from . import render
+from .rights import ALL, settable_flags
 from .view import SEEN, FlagRow, Journal, MailboxView
 
 
@@ -36,12 +39,17 @@ class Selected:
     journal: Journal
     doubtful: bool = False  # it may be no more
     saved: array[int] = field(default_factory=lambda: array("I"))
+    owner_id: int = 0  # the account whose mailbox it is
+    rights: str = ALL  # of this client's account (RFC 4314), as they last were
 
     @property
     def view(self) -> MailboxView:
         """After `Session.need_view`."""
         assert isinstance(self.opened, MailboxView)
         return self.opened
+
+    def permanent_flags(self, keywords: Sequence[str]) -> bytes:
+        return render.permanent_flags(keywords, read_only=self.read_only, settable=settable_flags(self.rights))
 
     @property
     def has_untold(self) -> bool:

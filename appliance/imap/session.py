@@ -26,7 +26,7 @@ from ..store.refusals import Damaged, NoSuchMailbox, StorageFailed, StorageLow, 
 from ..store.transaction import Change, Tx, WithContents
 from ..wire.connection import Connection
 from ..wire.listener import ConnectionLimits, is_loopback
-from . import render
+from . import render, visible
 from .answers import HangUp, Refusal
 from .capabilities import Situation, capabilities
 from .enabled import Extension
@@ -35,6 +35,7 @@ from .machine import ImapMachine, State
 from .selected import Selected, read_news, read_view
 from .values import SequenceSet
 from .view import Exists, MailboxView, Note
+from .visible import not_permitted
 
 log = logging.getLogger("merpati.imap")
 
@@ -50,6 +51,7 @@ class ImapSettings:
 
     hostname: str
     message_octets: int = 50 * 1024 * 1024
+    postmaster: str = ""  # whom people write to about the server; '' where that is not known
     allow_plaintext_loopback: bool = True
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     sign_in_timeout_s: float = 60.0
@@ -140,11 +142,13 @@ class Session:
         assert self.selected is not None
         return self.selected
 
-    def writable(self) -> Selected:
-        """Raises Refusal after EXAMINE."""
+    def writable(self, rights: str = "") -> Selected:
+        """Raises Refusal after EXAMINE, and where one of these rights is missing (RFC 4314 4)."""
         selected = self.the_selected()
         if selected.read_only:
             raise Refusal("The mailbox is open for reading only", "READ-ONLY")
+        if not all(right in selected.rights for right in rights):
+            raise not_permitted()
         return selected
 
     def unselect(self) -> None:
@@ -193,7 +197,7 @@ class Session:
         if isinstance(event, MailboxChanged) and event.mailbox_id == selected.mailbox_id:
             selected.journal.note(event.modseq, Note(event.appended + event.flagged, event.expunged, event.whole))
             self.connection.nudge()
-        elif isinstance(event, MailboxListChanged) and event.account_id == self.account.id:
+        elif isinstance(event, MailboxListChanged) and event.account_id in (self.account.id, selected.owner_id):
             selected.doubtful = True  # the selected mailbox may be among the deleted ones
             self.connection.nudge()
 
@@ -210,11 +214,13 @@ class Session:
             if may_expunge and selected.has_untold:
                 self.send(render.changes(selected.view.apply((), (), first_recent_uid=0, may_expunge=True)))
             return
-        selected.doubtful = False
+        doubtful, selected.doubtful = selected.doubtful, False
         news = await self.read(lambda connection: read_news(connection, selected.mailbox_id, journal))
         if news is None:
             self.unselect()
             raise HangUp("The mailbox was deleted")
+        if doubtful and selected.owner_id != self.account.id:
+            await self._look_at_rights(selected)
         if news.modseq <= journal.modseq and not selected.has_untold:
             return  # a large mailbox need not be read for this
         await self.need_view()
@@ -224,6 +230,19 @@ class Session:
         told = selected.view.apply(news.rows, news.gone, first_recent_uid=first_recent_uid, may_expunge=may_expunge)
         journal.caught_up(news.modseq)
         self.send(render.changes(told))
+
+    async def _look_at_rights(self, selected: Selected) -> None:
+        """Of another's mailbox. Raises HangUp when it may not be read any more (RFC 4314 5.1.1)."""
+        account_id = self.account.id
+        found = await self.read(lambda connection: visible.by_id(connection, account_id, selected.mailbox_id))
+        if found is None or "r" not in found.rights:
+            self.unselect()
+            raise HangUp("The mailbox is not shared with you any more")
+        if found.rights != selected.rights:
+            selected.rights = found.rights
+            keywords = selected.view.keyword_names if isinstance(selected.opened, MailboxView) else ()
+            self.send(render.flags_in_use(keywords))
+            self.send(selected.permanent_flags(keywords))
 
     async def need_view(self) -> None:
         """Reads the selected mailbox, where that is still to be done: as it stood at SELECT, with the flags of now, which
@@ -236,7 +255,7 @@ class Session:
         selected.opened = view
         if view.keyword_names:
             self.send(render.flags_in_use(view.keyword_names))
-            self.send(render.permanent_flags(view.keyword_names, read_only=selected.read_only))
+            self.send(selected.permanent_flags(view.keyword_names))
         if len(view) != unread.messages:
             log.error("a mailbox holds %d messages, and its row says %d", len(view), unread.messages)
             self.send(render.changes([Exists(len(view))]))

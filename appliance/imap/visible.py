@@ -7,18 +7,25 @@ Rights are the letters of RFC 4314 2.1; on its own mailboxes an account has all 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..store import mailboxes
-from ..store.mailboxes import Mailbox
-from .listing import composed
+from ..store import mailboxes, sharing
+from ..store.accounts import find_account, get_account
+from ..store.mailboxes import SEPARATOR, Mailbox
+from .answers import Refusal
+from .rights import ALL
 
-EVERY_RIGHT = "lrswipkxtea"  # RFC 4314 2.1, in its order
+EVERY_RIGHT = ALL
+
+# Mailboxes of others: Shared/bob@example.org/Work. A mailbox of one's own may be called Shared too, but for what has an
+# address in its second level (`is_others`).
+OTHERS = "Shared"
 
 
 @dataclass(slots=True, frozen=True)
 class VisibleMailbox:
-    """name: as this account has to call it; mailbox.name may be another's word for it."""
+    """name: as this account has to call it; mailbox.name is its owner's word for it. The special use is its owner's alone:
+    another's Sent must not be taken for one's own."""
 
     name: str
     mailbox: Mailbox
@@ -27,21 +34,87 @@ class VisibleMailbox:
 
 def mailboxes_of(connection: sqlite3.Connection, account_id: int) -> list[VisibleMailbox]:
     """All that LIST may name, sorted by name."""
-    return [VisibleMailbox(each.name, each) for each in mailboxes.list_mailboxes(connection, account_id)]
+    found = [VisibleMailbox(each.name, each) for each in mailboxes.list_mailboxes(connection, account_id)]
+    found += [
+        _of_another(each.mailbox, each.owner, each.rights)
+        for each in sharing.shared_with(connection, account_id)
+        if "l" in each.rights
+    ]
+    return sorted(found, key=lambda each: each.name)
 
 
 def find(connection: sqlite3.Connection, account_id: int, name: str) -> VisibleMailbox | None:
     """The mailbox of that name; None also where the account must not know that there is one."""
-    mailbox = mailboxes.find_mailbox(connection, account_id, composed(name))
-    return None if mailbox is None else VisibleMailbox(mailbox.name, mailbox)
+    mailbox = mailboxes.find_mailbox(connection, account_id, name)
+    if mailbox is not None:
+        return VisibleMailbox(mailbox.name, mailbox)
+    if not is_others(name):
+        return None
+    owner, inner = _split(name)
+    account = find_account(connection, owner)
+    mailbox = mailboxes.find_mailbox(connection, account.id, inner) if account is not None else None
+    return None if mailbox is None else by_id(connection, account_id, mailbox.id)
+
+
+def need(
+    connection: sqlite3.Connection, account_id: int, name: str, rights: str, *, missing: str = "NONEXISTENT"
+) -> VisibleMailbox:
+    """The mailbox of that name, all of these rights on it given. Raises Refusal: with the code `missing` where there is
+    none, or none that the account may know of (RFC 4314 6); with NOPERM where it may be known and not used so."""
+    found = find(connection, account_id, name)
+    if found is None or ("l" not in found.rights and not all(right in found.rights for right in rights)):
+        raise Refusal("There is no such mailbox", "NONEXISTENT" if is_others(name) else missing)
+    if not all(right in found.rights for right in rights):
+        raise not_permitted()
+    return found
+
+
+def not_permitted() -> Refusal:
+    return Refusal("You have no right to do that to this mailbox", "NOPERM")
+
+
+def place_for(connection: sqlite3.Connection, account_id: int, name: str) -> tuple[int, str]:
+    """(whose account, under which name) a mailbox to be made goes. Raises Refusal: RFC 4314 4 wants `k` on the nearest level
+    above that exists; on the top level of another's nobody else has it."""
+    if not is_others(name):
+        return account_id, name
+    above = name
+    while (above := above.rpartition(SEPARATOR)[0]).count(SEPARATOR) >= 2:
+        parent = find(connection, account_id, above)
+        if parent is not None:
+            if "k" not in parent.rights:
+                raise not_permitted()
+            return parent.mailbox.account_id, _split(name)[1]
+    raise not_permitted()
+
+
+def is_others(name: str) -> bool:
+    """Whether a name means a mailbox of somebody else's, be there one or not."""
+    first, _, rest = name.partition(SEPARATOR)
+    return first == OTHERS and "@" in rest.partition(SEPARATOR)[0]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """(owner's address, the owner's name for it)."""
+    _, owner, inner = (*name.split(SEPARATOR, 2), "")[:3]
+    return owner.lower(), inner
+
+
+def _of_another(mailbox: Mailbox, owner: str, rights: str) -> VisibleMailbox:
+    name = SEPARATOR.join((OTHERS, owner, mailbox.name))
+    return VisibleMailbox(name, replace(mailbox, special_use=None), rights)
 
 
 def by_id(connection: sqlite3.Connection, account_id: int, mailbox_id: int) -> VisibleMailbox | None:
     """The mailbox of that id, as this account sees it; None where it does not see it."""
     mailbox = mailboxes.get_mailbox(connection, mailbox_id)
-    if mailbox is None or mailbox.account_id != account_id:
+    if mailbox is None:
         return None
-    return VisibleMailbox(mailbox.name, mailbox)
+    if mailbox.account_id == account_id:
+        return VisibleMailbox(mailbox.name, mailbox)
+    rights = sharing.rights_on(connection, mailbox, account_id)
+    owner = get_account(connection, mailbox.account_id)
+    return _of_another(mailbox, owner.address, rights) if rights and owner is not None else None
 
 
 def mailbox_id(mailbox: Mailbox) -> str:

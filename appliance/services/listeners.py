@@ -172,7 +172,10 @@ class Listeners:
             dsn=True,
         )
         imap = ImapSettings(
-            hostname=config.hostname, message_octets=config.limits.message_size, limits=ConnectionLimits(*most)
+            hostname=config.hostname,
+            message_octets=config.limits.message_size,
+            postmaster=f"postmaster@{parts.domains[0]}",
+            limits=ConnectionLimits(*most),
         )
         pop3 = Pop3Settings(hostname=config.hostname, limits=ConnectionLimits(*most))
 

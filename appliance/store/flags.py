@@ -31,3 +31,12 @@ def join_keywords(keywords: Iterable[str]) -> str:
     for keyword in keywords:
         unique.setdefault(keyword.lower(), keyword)
     return " ".join(unique[key] for key in sorted(unique))
+
+
+EVERY_FLAG = SEEN | ANSWERED | FLAGGED | DELETED | DRAFT
+WITH_KEYWORDS = ANSWERED | FLAGGED | DRAFT  # who may change these may change keywords (RFC 4314 4)
+
+
+def within(settable: int, had: int, had_keywords: str, flags: int, keywords: str) -> tuple[int, str]:
+    """What is to be, as far as who wants it may change flags; the rest stays as it was."""
+    return had & ~settable | flags & settable, keywords if settable & WITH_KEYWORDS else had_keywords

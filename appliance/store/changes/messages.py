@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ...status.events import MailboxChanged
-from ..flags import DELETED, SEEN
+from ..flags import DELETED, EVERY_FLAG, SEEN, within
 from ..quota import Rule
 from ..refusals import NoSuchMailbox
 from ..spool import SpooledContent
@@ -51,20 +51,25 @@ def replace(source_id: int, uid: int, target_id: int, new: NewMessage) -> Change
     return WithContents((new.content,), change)
 
 
-def copy(source_id: int, uids: Sequence[int], target_id: int) -> Change[tuple[int, list[tuple[int, int]]]]:
-    """Returns (UIDVALIDITY of the target, [(source UID, target UID)]); UIDs that do not exist are left out."""
+def copy(
+    source_id: int, uids: Sequence[int], target_id: int, settable: int = EVERY_FLAG
+) -> Change[tuple[int, list[tuple[int, int]]]]:
+    """Returns (UIDVALIDITY of the target, [(source UID, target UID)]); UIDs that do not exist are left out. settable: flags
+    that may be set in the target; the others are left behind (RFC 4314 4). Raises NoSuchMailbox, OverQuota."""
 
     def change(tx: Tx) -> tuple[int, list[tuple[int, int]]]:
-        return copy_in(tx, source_id, uids, target_id)
+        return copy_in(tx, source_id, uids, target_id, settable=settable)
 
     return change
 
 
-def move(source_id: int, uids: Sequence[int], target_id: int) -> Change[tuple[int, list[tuple[int, int]]]]:
+def move(
+    source_id: int, uids: Sequence[int], target_id: int, settable: int = EVERY_FLAG
+) -> Change[tuple[int, list[tuple[int, int]]]]:
     """As `copy`, and gone from the source in the same transaction. RFC 6851."""
 
     def change(tx: Tx) -> tuple[int, list[tuple[int, int]]]:
-        return move_in(tx, source_id, uids, target_id)
+        return move_in(tx, source_id, uids, target_id, settable)
 
     return change
 
@@ -103,6 +108,12 @@ class Placed:
     internal_date: int
     size_octets: int
 
+    def with_only(self, settable: int) -> Placed:
+        if settable == EVERY_FLAG:
+            return self
+        flags, keywords = within(settable, 0, "", self.flags, self.keywords)
+        return Placed(self.blob_id, flags, keywords, self.internal_date, self.size_octets)
+
 
 def place(tx: Tx, mailbox_id: int, new: Sequence[Placed], rule: Rule = Rule.FITS) -> tuple[int, list[int]]:
     """Gives UIDs, counts, and tells. Returns (UIDVALIDITY, UIDs). Raises NoSuchMailbox, also when there is nothing new,
@@ -138,16 +149,18 @@ def place(tx: Tx, mailbox_id: int, new: Sequence[Placed], rule: Rule = Rule.FITS
 
 
 def copy_in(
-    tx: Tx, source_id: int, uids: Sequence[int], target_id: int, rule: Rule = Rule.FITS
+    tx: Tx, source_id: int, uids: Sequence[int], target_id: int, rule: Rule = Rule.FITS, settable: int = EVERY_FLAG
 ) -> tuple[int, list[tuple[int, int]]]:
-    found = _rows(tx, source_id, uids)
+    found = [(uid, placed.with_only(settable)) for uid, placed in _rows(tx, source_id, uids)]
     for _, placed in found:
         tx.hold_blob(placed.blob_id)
     uidvalidity, new_uids = place(tx, target_id, [placed for _, placed in found], rule)
     return uidvalidity, list(zip((uid for uid, _ in found), new_uids, strict=True))
 
 
-def move_in(tx: Tx, source_id: int, uids: Sequence[int], target_id: int) -> tuple[int, list[tuple[int, int]]]:
+def move_in(
+    tx: Tx, source_id: int, uids: Sequence[int], target_id: int, settable: int = EVERY_FLAG
+) -> tuple[int, list[tuple[int, int]]]:
     # Into Trash everything may go, however full the account is: in all it holds no more than before.
     owners = {
         owner
@@ -155,7 +168,8 @@ def move_in(tx: Tx, source_id: int, uids: Sequence[int], target_id: int) -> tupl
             "SELECT account_id FROM mailboxes WHERE id IN (?, ?)", (source_id, target_id)
         )
     }
-    uidvalidity, pairs = copy_in(tx, source_id, uids, target_id, Rule.NEVER if len(owners) == 1 else Rule.FITS)
+    rule = Rule.NEVER if len(owners) == 1 else Rule.FITS
+    uidvalidity, pairs = copy_in(tx, source_id, uids, target_id, rule, settable)
     expunge_in(tx, source_id, [uid for uid, _ in pairs])
     return uidvalidity, pairs
 
