@@ -52,6 +52,7 @@ ALLOWED: dict[bytes, frozenset[State]] = {
     b"LOGIN": _BEFORE,
     b"STARTTLS": _BEFORE,
     b"APPEND": _SIGNED_IN,
+    b"COMPRESS": _SIGNED_IN,  # RFC 4978 allows it to strangers too; they get no memory of ours for it
     b"CREATE": _SIGNED_IN,
     b"DELETE": _SIGNED_IN,
     b"ENABLE": _SIGNED_IN,  # RFC 5161 3.1 wants it before SELECT; that matters to nothing that we enable

@@ -25,7 +25,7 @@ from .commands.session import HANDSHAKE_S
 from .commands.table import DOES, goes_by_numbers, may_tell_expunged
 from .grammar.command import Command
 from .grammar.mailboxes import Check
-from .grammar.session import Noop, StartTls
+from .grammar.session import Compress, Noop, StartTls
 from .machine import AppendReady, CommandReady, Fatal, Fault, NeedContinuation, State
 from .session import FLUSH_OCTETS, ImapSettings, Session
 
@@ -114,6 +114,9 @@ async def _answer_next(session: Session) -> None:
                 raise end
             if isinstance(command, StartTls) and done.status == "OK":
                 await _start_tls(session)
+            if isinstance(command, Compress) and done.status == "OK":
+                session.hand_over()
+                session.connection.compress(session.machine.compressed())
         case NeedContinuation():
             session.send(render.continuation("Go on"))
         case Fault(tag, text, status, code, forgets_saved):

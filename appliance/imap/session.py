@@ -24,7 +24,7 @@ from ..store.changes.mailboxes import take_recent
 from ..store.interface import Store
 from ..store.refusals import Damaged, NoSuchMailbox, StorageFailed, StorageLow, StoreRefusal
 from ..store.transaction import Change, Tx, WithContents
-from ..wire.connection import Connection
+from ..wire.connection import Connection, NotDeflate
 from ..wire.listener import ConnectionLimits, is_loopback
 from . import render, visible
 from .answers import HangUp, Refusal
@@ -346,7 +346,10 @@ class Session:
             await self.connection.wait(left_s)
         except TimeoutError:
             raise HangUp("You said nothing of use for too long") from None
-        self.machine.receive(self.connection.take())
+        try:
+            self.machine.receive(self.connection.take())
+        except NotDeflate:
+            raise HangUp("What you send is not compressed as you said") from None
 
     def _deadline(self, since: float) -> float:
         if self._account is None:

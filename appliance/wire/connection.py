@@ -2,7 +2,8 @@
 
 Promises: reading stops while more than READ_MOST octets lie unread, so a peer is slowed to our pace; `drain` returns only
 when the peer has taken nearly all of what was written, so we are slowed to its pace; what lies unread when `start_tls` is
-called is thrown away (a command injected before the handshake is never run: CVE-2011-0411 and its kin).
+called is thrown away (a command injected before the handshake is never run: CVE-2011-0411 and its kin). After `compress`
+both ways are DEFLATE, and `take` gives INFLATE_MOST octets at a time, however many a peer has packed into few.
 Leaves the meaning of octets, and which deadline is fair, to the protocol.
 """
 
@@ -13,8 +14,13 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
+from .compression import Deflater, Inflater, NotDeflate
+
+__all__ = ["Connection", "ConnectionGone", "NotDeflate"]
+
 READ_MOST = 128 * 1024
 WRITE_MOST = 128 * 1024  # unsent octets above which `drain` waits
+INFLATE_MOST = 64 * 1024
 
 
 class ConnectionGone(Exception):
@@ -35,6 +41,8 @@ class Connection(asyncio.Protocol):
         self._closed = asyncio.Event()
         self._ended = False
         self._paused = False
+        self._inflater: Inflater | None = None
+        self._deflater: Deflater | None = None
 
     # what asyncio tells
 
@@ -89,6 +97,13 @@ class Connection(asyncio.Protocol):
         found = self._info("ssl_object")
         return found if isinstance(found, ssl.SSLObject) else None
 
+    @property
+    def is_compressed(self) -> bool:
+        """By `compress`, or by TLS, whose compression no modern library has."""
+        ssl_object = self._info("ssl_object")
+        by_tls = isinstance(ssl_object, ssl.SSLObject) and ssl_object.compression() is not None
+        return self._deflater is not None or by_tls
+
     def _info(self, name: str) -> object:
         return None if self._transport is None else self._transport.get_extra_info(name)
 
@@ -97,25 +112,40 @@ class Connection(asyncio.Protocol):
     @property
     def ended(self) -> bool:
         """The peer will send no more, and all that it sent has been taken."""
-        return self._ended and not self._unread
+        return self._ended and not self._has_unread
+
+    @property
+    def _has_unread(self) -> bool:
+        return bool(self._unread) or (self._inflater is not None and self._inflater.has_more)
 
     async def wait(self, timeout_s: float) -> None:
         """Until there are octets to take, the peer's end, or a `nudge`. Raises TimeoutError."""
-        if self._unread or self._ended:
+        if self._has_unread or self._ended:
             return
         async with asyncio.timeout(timeout_s):
             await self._woken.wait()
         self._woken.clear()
 
     def take(self) -> bytes:
-        """What has come since the last time; b"" when nothing has."""
-        octets = bytes(self._unread)
-        self._unread.clear()
+        """What has come since the last time; b"" when nothing has. Raises NotDeflate."""
+        if self._inflater is not None:
+            octets = self._inflated(self._inflater)
+        else:
+            octets = bytes(self._unread)
+            self._unread.clear()
         self._woken.clear()
+        if self._has_unread:  # it is still compressed: no more is read until it was taken
+            return octets
         if self._paused and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
         return octets
+
+    def _inflated(self, inflater: Inflater) -> bytes:
+        if not inflater.has_more:
+            inflater.feed(bytes(self._unread))
+            self._unread.clear()
+        return inflater.inflate(INFLATE_MOST)
 
     def nudge(self) -> None:
         """Wakes a `wait`, from the event loop's thread."""
@@ -125,7 +155,7 @@ class Connection(asyncio.Protocol):
 
     def write(self, octets: bytes | bytearray | memoryview) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(octets)
+            self._transport.write(octets if self._deflater is None else self._deflater.deflate(octets))
 
     async def drain(self, timeout_s: float) -> None:
         """Until the peer has taken nearly all that was written. Raises ConnectionGone.
@@ -146,6 +176,11 @@ class Connection(asyncio.Protocol):
 
     def _unsent(self) -> int:
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def compress(self, rest: bytes) -> None:
+        """From here on both ways. rest: octets that were taken already and are compressed. RFC 4978 3."""
+        self._deflater, self._inflater = Deflater(), Inflater()
+        self._inflater.feed(rest)
 
     # TLS and the end
 

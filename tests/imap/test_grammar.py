@@ -30,6 +30,7 @@ COMMANDS: dict[bytes, Command] = {
     b"NOOP  ": c.Noop(),
     b"LOGOUT": c.Logout(),
     b"STARTTLS": c.StartTls(),
+    b"COMPRESS deflate": c.Compress("DEFLATE"),
     b"IDLE": c.Idle(),
     b"ID NIL": c.Id(()),
     b"ID ()": c.Id(()),

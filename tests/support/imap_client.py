@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import re
 import ssl
+import zlib
 from dataclasses import dataclass, field
 
 from . import imap_responses as grammar
@@ -188,6 +189,13 @@ class ImapClient:
         answer = await self.command("STARTTLS")
         if answer.ok:
             await self._writer.start_tls(context, server_hostname="localhost")
+        return answer
+
+    async def compress(self) -> Answer:
+        """From the answer on, both ways (RFC 4978)."""
+        answer = await self.command("COMPRESS DEFLATE")
+        if answer.ok:
+            self._reader, self._writer = compressed(self._reader, self._writer)
         return answer
 
     async def ended(self) -> bytes:
@@ -445,6 +453,41 @@ class ImapClient:
             raise Violation("IMAP4rev1 is missing")
         if len(set(self.capabilities)) != len(self.capabilities):
             raise Violation("a capability stands twice")
+
+
+class _Deflating:
+    """As much of a StreamWriter as is used here."""
+
+    def __init__(self, writer: asyncio.StreamWriter, inflating: asyncio.Task[None]) -> None:
+        self.writer, self.inflating = writer, inflating
+        self._deflate = zlib.compressobj(wbits=-15)
+
+    def write(self, octets: bytes) -> None:
+        self.writer.write(self._deflate.compress(octets) + self._deflate.flush(zlib.Z_SYNC_FLUSH))
+
+    async def drain(self) -> None:
+        await self.writer.drain()
+
+    def close(self) -> None:
+        self.inflating.cancel()
+        self.writer.close()
+
+    async def wait_closed(self) -> None:
+        await self.writer.wait_closed()
+
+
+def compressed(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    inflated = asyncio.StreamReader(limit=2**27)
+
+    async def inflate() -> None:
+        inflater = zlib.decompressobj(-15)
+        while octets := await reader.read(2**16):
+            inflated.feed_data(inflater.decompress(octets))
+        inflated.feed_eof()
+
+    return inflated, _Deflating(writer, asyncio.get_running_loop().create_task(inflate()))  # type: ignore[return-value]
 
 
 __all__ = ["Answer", "ImapClient", "Text", "Violation"]

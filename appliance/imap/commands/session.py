@@ -1,4 +1,6 @@
-"""CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, IDLE. RFC 3501 6.1-6.2, RFC 2971, 4959, 5161, 2177."""
+"""CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, COMPRESS, LOGIN, AUTHENTICATE, ENABLE, IDLE. RFC 3501 6.1-6.2, RFC 2971, 4959,
+4978, 5161, 2177.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from ..enabled import switched_on
 from ..grammar.session import (
     Authenticate,
     Capability,
+    Compress,
     Enable,
     Id,
     Idle,
@@ -57,6 +60,15 @@ async def starttls(session: Session, command: StartTls) -> Done:
     if session.tls_context is None:
         raise Refusal("There is no certificate", "UNAVAILABLE")
     return Done("Begin TLS now")
+
+
+async def compress(session: Session, command: Compress) -> Done:
+    """RFC 4978 3. The tagged OK is still said in the clear."""
+    if command.algorithm != "DEFLATE":
+        raise Refusal("Only DEFLATE is known here", "CANNOT")
+    if session.connection.is_compressed:
+        raise Refusal("The connection is compressed already", "COMPRESSIONACTIVE")
+    return Done("From here on")
 
 
 async def login(session: Session, command: Login) -> Done:

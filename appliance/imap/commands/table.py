@@ -25,6 +25,7 @@ DOES: dict[type, Callable[[Session, Any], Awaitable[Done]]] = {
     a.Replace: append.append_whole,
     s.Authenticate: session.authenticate,
     s.Capability: session.capability,
+    s.Compress: session.compress,
     s.Enable: session.enable,
     s.Id: session.id_,
     s.Idle: session.idle,

@@ -27,11 +27,11 @@ from .mailboxes import (
 )
 from .messages import Copy, Expunge, Move, StoreFlags
 from .search import Search
-from .session import Authenticate, Capability, Enable, Id, Idle, Login, Logout, Noop, StartTls
+from .session import Authenticate, Capability, Compress, Enable, Id, Idle, Login, Logout, Noop, StartTls
 from .sort import Sort, Thread
 
 Command = (
-    Append | Authenticate | Capability | Check | Close | Copy | Create | Delete | Enable | Expunge | Fetch | Id | Idle | List | Login | Logout | Lsub | Move | Namespace | Noop | Rename | Replace | Search | Select | Sort | StartTls | Status | StoreFlags | Subscribe | Thread | Unselect
+    Append | Authenticate | Capability | Check | Close | Compress | Copy | Create | Delete | Enable | Expunge | Fetch | Id | Idle | List | Login | Logout | Lsub | Move | Namespace | Noop | Rename | Replace | Search | Select | Sort | StartTls | Status | StoreFlags | Subscribe | Thread | Unselect
 )  # fmt: skip
 
 Reader = Callable[[Cursor], Command]
@@ -42,6 +42,7 @@ READERS: dict[bytes, Reader] = {
     b"CAPABILITY": session.capability,
     b"CHECK": mailboxes.check,
     b"CLOSE": mailboxes.close,
+    b"COMPRESS": session.compress,
     b"COPY": messages.copy,
     b"CREATE": mailboxes.create,
     b"DELETE": mailboxes.delete,

@@ -1,4 +1,6 @@
-"""CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, LOGIN, AUTHENTICATE, ENABLE, IDLE. RFC 3501 6.1-6.2, RFC 2971, 4959, 5161, 2177."""
+"""CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, COMPRESS, LOGIN, AUTHENTICATE, ENABLE, IDLE. RFC 3501 6.1-6.2, RFC 2971, 4959,
+4978, 5161, 2177.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +62,13 @@ class Idle:
     pass
 
 
+@dataclass(slots=True, frozen=True)
+class Compress:
+    """algorithm: in capitals."""
+
+    algorithm: str
+
+
 def capability(cursor: Cursor) -> Capability:
     return Capability()
 
@@ -78,6 +87,12 @@ def starttls(cursor: Cursor) -> StartTls:
 
 def idle(cursor: Cursor) -> Idle:
     return Idle()
+
+
+def compress(cursor: Cursor) -> Compress:
+    """compress = "COMPRESS" SP algorithm (RFC 4978 5)"""
+    cursor.space()
+    return Compress(cursor.word("a way to compress").decode("ascii"))
 
 
 def id_(cursor: Cursor) -> Id:
