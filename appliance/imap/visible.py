@@ -13,6 +13,7 @@ from ..store import mailboxes, sharing
 from ..store.accounts import find_account, get_account
 from ..store.mailboxes import SEPARATOR, Mailbox
 from .answers import Refusal
+from .listing import composed
 from .rights import ALL
 
 EVERY_RIGHT = ALL
@@ -45,12 +46,12 @@ def mailboxes_of(connection: sqlite3.Connection, account_id: int) -> list[Visibl
 
 def find(connection: sqlite3.Connection, account_id: int, name: str) -> VisibleMailbox | None:
     """The mailbox of that name; None also where the account must not know that there is one."""
-    mailbox = mailboxes.find_mailbox(connection, account_id, name)
+    mailbox = mailboxes.find_mailbox(connection, account_id, composed(name))
     if mailbox is not None:
         return VisibleMailbox(mailbox.name, mailbox)
-    if not is_others(name):
+    if not is_others(composed(name)):
         return None
-    owner, inner = _split(name)
+    owner, inner = _split(composed(name))
     account = find_account(connection, owner)
     mailbox = mailboxes.find_mailbox(connection, account.id, inner) if account is not None else None
     return None if mailbox is None else by_id(connection, account_id, mailbox.id)
@@ -63,7 +64,7 @@ def need(
     none, or none that the account may know of (RFC 4314 6); with NOPERM where it may be known and not used so."""
     found = find(connection, account_id, name)
     if found is None or ("l" not in found.rights and not all(right in found.rights for right in rights)):
-        raise Refusal("There is no such mailbox", "NONEXISTENT" if is_others(name) else missing)
+        raise Refusal("There is no such mailbox", "NONEXISTENT" if is_others(composed(name)) else missing)
     if not all(right in found.rights for right in rights):
         raise not_permitted()
     return found

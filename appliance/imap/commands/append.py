@@ -14,16 +14,19 @@ from collections.abc import Iterable
 from ...mime.parts import Part
 from ...store.changes.messages import NewMessage, append
 from ...store.changes.messages import replace as replace_change
-from ...store.flags import to_bits
+from ...store.flags import EVERY_FLAG, to_bits, within
 from ...store.refusals import NoSuchMailbox
 from ...store.spool import Spool, SpooledContent
 from .. import render, visible
 from ..answers import Done, HangUp, Refusal
 from ..grammar.append import Append, AppendItem, Literal, Message, Replace, Url
 from ..machine import AppendEnded, AppendMore, AppendOctets, AppendReady, Fatal, Fault, NeedContinuation
+from ..rights import settable_flags
 from ..session import Session
 from ..values import STAR, SequenceSet, sequence_set
+from ..visible import VisibleMailbox
 from .catenate import CHUNK_OCTETS, resolve
+from .quota import need_quota
 
 MOST_MESSAGES = 1000  # of one command; Dovecot has no limit, Cyrus 1000
 MOST_IN_FILES = 50  # of them too large for memory: each has a descriptor
@@ -44,7 +47,11 @@ async def _append(session: Session, command: Append | Replace, *, streamed: bool
     incoming = _Incoming(session)
     try:
         replaced_uid = await _replaced(session, command) if isinstance(command, Replace) else None
-        mailbox_id = await _mailbox(session, command.mailbox)
+        target = await _target(session, command.mailbox)
+        mailbox_id = target.mailbox.id
+        incoming.settable = settable_flags(target.rights)
+        # What a REPLACE takes away is free for what it brings: the change itself knows whether that is enough.
+        incoming.owner_id = target.mailbox.account_id if replaced_uid is None else None
         await incoming.take(command.items)
         if streamed:
             await incoming.receive()
@@ -72,7 +79,7 @@ async def _append(session: Session, command: Append | Replace, *, streamed: bool
 async def _replaced(session: Session, command: Replace) -> int:
     """The UID of the message that is to go. Raises Refusal: then nothing is done."""
     await session.need_view()
-    selected = session.writable()
+    selected = session.writable("te")  # RFC 8508 3.5 with RFC 4314 4
     pair = (command.replaced, command.replaced)
     if command.replaced == STAR and not len(selected.view):
         raise Refusal("There is no message to replace", "NONEXISTENT")
@@ -91,13 +98,10 @@ async def _replace(
     return placed
 
 
-async def _mailbox(session: Session, name: str) -> int:
+async def _target(session: Session, name: str) -> VisibleMailbox:
     """Raises Refusal with TRYCREATE, which tells the client that CREATE would help."""
     account_id = session.account.id
-    found = await session.read(lambda connection: visible.find(connection, account_id, name))
-    if found is None:
-        raise Refusal("There is no such mailbox", "TRYCREATE")
-    return found.mailbox.id
+    return await session.read(lambda connection: visible.need(connection, account_id, name, "i", missing="TRYCREATE"))
 
 
 class _Incoming:
@@ -109,6 +113,8 @@ class _Incoming:
         self._spool: Spool | None = None
         self._messages: list[NewMessage] = []
         self._held_octets = self._in_files = 0
+        self.settable = EVERY_FLAG  # which flags the new messages may have (RFC 4314 4)
+        self.owner_id: int | None = None  # whose quota is asked before they come
 
     async def take(self, items: Iterable[AppendItem]) -> None:
         """What is said before, between and after streamed literals. Raises Refusal."""
@@ -176,6 +182,8 @@ class _Incoming:
         most = self._session.settings.message_octets
         if self._spool.size + size_octets > most:
             raise Refusal(f"The message is larger than {most} octets", "TOOBIG")
+        if self.owner_id is not None:
+            await need_quota(self._session, self.owner_id, self._spool.size + size_octets)
         await asyncio.to_thread(self._session.store.need_room, self._spool.size + size_octets)
 
     async def _write(self, octets: bytes) -> None:
@@ -198,7 +206,7 @@ class _Incoming:
         if not spool.size:
             raise Refusal("A message without any octets is none", "CANNOT")
         content = await asyncio.to_thread(spool.finish)
-        flags, keywords = to_bits(message.flags)
+        flags, keywords = within(self.settable, 0, "", *to_bits(message.flags))
         when = time.time() if message.internal_date is None else message.internal_date.timestamp()
         self._messages.append(NewMessage(content, flags, keywords, int(when)))
         self._message = self._spool = None

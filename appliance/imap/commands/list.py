@@ -14,6 +14,7 @@ from ..answers import Done
 from ..enabled import Extension
 from ..grammar.list import List, Return
 from ..grammar.mailboxes import Lsub
+from ..rights import shown
 from ..session import FLUSH_OCTETS, Session
 from .status import asked, values_of
 
@@ -39,7 +40,7 @@ async def list_(session: Session, command: List) -> Done:
             there = found.get(each.name)
             if there is not None and each.meant:
                 if Return.MYRIGHTS in command.returns:
-                    line += b"* MYRIGHTS %b %b\r\n" % (name, there.rights.encode("ascii"))
+                    line += b"* MYRIGHTS %b %b\r\n" % (name, shown(there.rights).encode("ascii"))
                 # RFC 5819 2: none for a mailbox that may not be looked into.
                 if Return.STATUS in command.returns and "r" in there.rights:
                     values = values_of(connection, there.mailbox, items, session.settings.message_octets)

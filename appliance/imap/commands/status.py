@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 from ...store import messages
 from ...store.mailboxes import Mailbox
-from ...store.refusals import NoSuchMailbox
 from .. import render, visible
-from ..answers import Done, Refusal
+from ..answers import Done
 from ..enabled import Extension
 from ..grammar.mailboxes import Status, StatusItem
 from ..session import Session
@@ -25,11 +24,7 @@ async def status(session: Session, command: Status) -> Done:
     items = asked(session, command.items)
 
     def query(connection: sqlite3.Connection) -> tuple[str, Values]:
-        found = visible.find(connection, account_id, command.mailbox)
-        if found is None:
-            raise NoSuchMailbox(command.mailbox)
-        if "r" not in found.rights:  # RFC 4314 4
-            raise Refusal("You may not look into that mailbox", "NOPERM")
+        found = visible.need(connection, account_id, command.mailbox, "r")
         return found.name, values_of(connection, found.mailbox, items, session.settings.message_octets)
 
     name, values = await session.read(query)
