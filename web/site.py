@@ -17,6 +17,7 @@ from appliance.accounts.accounts import Accounts
 from appliance.config import Config, ConfigFault
 from appliance.config.load import FILE_NAME
 from appliance.status.events import (
+    AccessEnded,
     AccountsChanged,
     Event,
     MailboxChanged,
@@ -35,7 +36,15 @@ from .sign_in.tickets import Role, Ticket, Tickets, proof_of
 log = logging.getLogger("merpati.web")
 
 HASHING_PATIENCE_S = 10.0
-FOR_THE_MAIL_PROCESS = (AccountsChanged, MailboxChanged, MailboxListChanged, QueueChanged, QueueVerb, SignedIn)
+FOR_THE_MAIL_PROCESS = (
+    AccessEnded,
+    AccountsChanged,
+    MailboxChanged,
+    MailboxListChanged,
+    QueueChanged,
+    QueueVerb,
+    SignedIn,
+)
 
 
 class Site:

@@ -7,23 +7,33 @@ Durability: every verb is on the card when it returns.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
+import logging
 import secrets
+import sqlite3
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import TypeVar
 
 from ..mail.address import Address, AddressFault, parse_domain
 from ..mail.reason import Reason, because
 from ..mail.reply import Reply
-from ..status.events import SignedIn
+from ..sasl import ScramKeys
+from ..status.events import AccessEnded, Event, SignedIn
 from ..store import accounts as rows
 from ..store.changes import accounts as changes
 from ..store.interface import Store
-from . import passwords
+from ..store.refusals import StoreRefusal
+from . import passwords, scram
 from .sign_in_limits import SignInLimits
+
+log = logging.getLogger("merpati.accounts")
+
+T = TypeVar("T")
 
 REMEMBER_S = 600.0  # a password that was right needs no argon2 again for so long
 
@@ -64,20 +74,71 @@ class Accounts:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="argon2")
         self._secret = secrets.token_bytes(32)
         self._remembered: dict[int, tuple[str, bytes, float]] = {}
+        self._made_up: scram.MadeUp | None = None
+        self._ended: dict[int, int] = {}  # how often the access to an account has ended, as far as it was heard
+        self._unsubscribe = store.bus.subscribe(self._hear)
 
     async def sign_in(self, username: str, password: str, *, protocol: str, ip: str) -> SignedInAccount | Reply:
         """Reply: 535 5.7.8 for wrong words, 454 4.7.0 where the caller has to wait."""
         attempt = _Attempt(self._key(username), username, password, protocol, ip)
-        account = await self._store.read(lambda c: rows.find_account(c, attempt.key))
-        early = self._before_hashing(account, attempt)
-        if early is not None:
-            return early
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._judge, account, attempt)
+        while True:
+            ended = dict(self._ended)
+            account, has_scram = await self._store.read(lambda c: _look(c, attempt.key))
+            found = self._before_hashing(account, attempt)
+            if found is None:
+                found = await asyncio.get_running_loop().run_in_executor(
+                    self._pool, self._judge, account, attempt, has_scram
+                )
+            if not self._ended_since(ended, account):
+                return found
+
+    async def scram_keys(self, username: str, *, ip: str) -> ScramKeys | Reply:
+        """What SCRAM is to go by; made-up ones, always the same and never to be proved, for a name that has none.
+        Reply: 454 4.7.0 where the caller has to wait."""
+        key = self._key(username)
+        wait_s = self._limits.wait_s(key, ip, time.monotonic())
+        if wait_s:
+            return _wait(wait_s)
+        if self._made_up is None:
+            self._made_up = scram.MadeUp(await self._read_or_keep_secret())
+        # Both are always looked for, so that the time tells nothing.
+        made_up = self._made_up.keys(key)
+        return await self._store.read(lambda c: scram.keys_of(c, key)) or made_up
+
+    async def scram_proof(self, username: str, *, right: bool, protocol: str, ip: str) -> Reply | None:
+        """Counts a wrong proof as `sign_in` counts a wrong password – but for one thing: two wrong proofs do not tell
+        whether they were made of the same password. None: the machine may go on."""
+        attempt = _Attempt(self._key(username), username, "", protocol, ip)
+        # No await from here on: of many proofs at once each waits for what the one before came to.
+        wait_s = self._limits.wait_s(attempt.key, ip, time.monotonic())
+        if wait_s:
+            return _wait(wait_s)
+        if right:
+            return None
+        self._limits.failed(attempt.key, ip, time.monotonic())
+        self._tell(attempt.key or username, attempt, ok=False)
+        return WRONG
+
+    async def scram_sign_in(self, username: str, keys: ScramKeys, *, protocol: str, ip: str) -> SignedInAccount | Reply:
+        """At the end, when both sides have proved themselves with `keys`. 535 5.7.8 when they are not the account's any
+        more."""
+        attempt = _Attempt(self._key(username), username, "", protocol, ip)
+        while True:
+            ended = dict(self._ended)
+            account, now = await self._store.read(
+                lambda c: (rows.find_account(c, attempt.key), scram.keys_of(c, attempt.key))
+            )
+            if self._ended_since(ended, account):
+                continue
+            if account is None or now != keys:
+                return WRONG
+            return self._welcome(account, attempt)
 
     def sign_in_now(self, username: str, password: str, *, protocol: str, ip: str) -> SignedInAccount | Reply:
         attempt = _Attempt(self._key(username), username, password, protocol, ip)
-        account = self._store.read_now(lambda c: rows.find_account(c, attempt.key))
-        return self._before_hashing(account, attempt) or self._pool.submit(self._judge, account, attempt).result()
+        account, has_scram = self._store.read_now(lambda c: _look(c, attempt.key))
+        early = self._before_hashing(account, attempt)
+        return early or self._pool.submit(self._judge, account, attempt, has_scram).result()
 
     def administrator_sign_in_now(self, password: str, *, ip: str) -> Reply | None:
         """None when the password is the administrator's."""
@@ -105,13 +166,15 @@ class Accounts:
         """Raises AccountFault (not an address, not our domain, weak password) and store.refusals.AddressTaken."""
         key = self.own_key(address)
         self._strong(password)
-        return self._store.write_now(changes.add_account(key, passwords.hash_password(password), display_name))
+        return self._store.write_now(
+            changes.add_account(key, passwords.hash_password(password), display_name, scram.row(password))
+        )
 
     def change_password(self, address: str, password: str) -> None:
-        """Raises AccountFault and store.refusals.NoSuchAccount."""
+        """Who is signed in with the old one is cut off. Raises AccountFault and store.refusals.NoSuchAccount."""
         key = _key(address)
         self._strong(password)
-        self._store.write_now(changes.set_password(key, passwords.hash_password(password)))
+        self._store.write_now(changes.set_password(key, passwords.hash_password(password), scram.row(password)))
 
     def remove(self, address: str) -> None:
         """With all its mail. Raises store.refusals.NoSuchAccount."""
@@ -132,6 +195,7 @@ class Accounts:
         self._store.write_now(changes.set_administrator(passwords.hash_password(password)))
 
     def close(self) -> None:
+        self._unsubscribe()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def own_key(self, address: str, *, catch_all: bool = False) -> str:
@@ -165,7 +229,7 @@ class Accounts:
                 return self._welcome(account, attempt)
         return None
 
-    def _judge(self, account: rows.Account | None, attempt: _Attempt) -> SignedInAccount | Reply:
+    def _judge(self, account: rows.Account | None, attempt: _Attempt, has_scram: bool) -> SignedInAccount | Reply:
         """On the pool's one thread, so that of many tries at once each waits for what the one before came to."""
         wait_s = self._limits.wait_s(attempt.key, attempt.ip, time.monotonic())
         if wait_s:
@@ -180,12 +244,47 @@ class Accounts:
             self._fingerprint(attempt.password),
             time.monotonic() + REMEMBER_S,
         )
+        if not has_scram:
+            # Of an account from before SCRAM was offered. After the answer, which shall not wait for it.
+            with contextlib.suppress(RuntimeError):  # the pool was closed meanwhile
+                self._pool.submit(self._make_scram, account, attempt.password)
         return self._welcome(account, attempt)
+
+    def _make_scram(self, account: rows.Account, password: str) -> None:
+        """Cost: CPU. Durability: lazy. Reads nothing: the store may be closed meanwhile, which a reader would not survive."""
+        try:
+            keys = scram.row(password)
+            self._store.write_now(changes.add_scram(account.id, account.password_hash, keys), durable=False)
+        except StoreRefusal as refusal:
+            log.info("keys for SCRAM could not be kept: %s", refusal)
+        except Exception:
+            log.exception("keys for SCRAM could not be made")
 
     def _welcome(self, account: rows.Account, attempt: _Attempt) -> SignedInAccount:
         self._limits.succeeded(account.address, attempt.ip)
         self._tell(account.address, attempt, ok=True)
         return SignedInAccount(account.id, account.address)
+
+    async def _read_or_keep_secret(self) -> bytes:
+        """The same for as long as the store lives, or else the answers for unknown names would change at each start."""
+        kept = await self._store.read(lambda c: rows.setting(c, scram.SECRET))
+        if kept is None:
+            fresh = secrets.token_hex(32)
+            try:
+                kept = await self._store.write(changes.keep_setting(scram.SECRET, fresh))
+            except StoreRefusal as refusal:
+                log.info("the secret for unknown names could not be kept: %s", refusal)
+                kept = fresh
+        return kept.encode()
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, AccessEnded):
+            self._ended[event.account_id] = self._ended.get(event.account_id, 0) + 1
+
+    def _ended_since(self, before: dict[int, int], account: rows.Account | None) -> bool:
+        """What was judged may be of an old password. Asked on the event loop and right before an answer is given: who
+        gets one registers with the bus before anything else can be heard."""
+        return account is not None and self._ended.get(account.id) != before.get(account.id)
 
     def _tell(self, account: str, attempt: _Attempt, *, ok: bool) -> None:
         event = SignedIn(at=time.time(), account=account, protocol=attempt.protocol, ip=attempt.ip, ok=ok)
@@ -200,6 +299,12 @@ class Accounts:
         weak = passwords.weakness(password)
         if weak is not None:
             raise AccountFault(weak)
+
+
+def _look(connection: sqlite3.Connection, key: str) -> tuple[rows.Account | None, bool]:
+    """The account of that key, and whether SCRAM has keys for it."""
+    account = rows.find_account(connection, key)
+    return account, account is not None and rows.find_scram(connection, account.id) is not None
 
 
 WRONG = Reply(535, "7.8", because("sign-in-wrong"))

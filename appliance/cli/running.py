@@ -17,7 +17,15 @@ from ..status.card_reader import CardReader
 from ..status.card_tell import WriteTeller
 from ..status.card_watch import glance
 from ..status.client import StatusClient
-from ..status.events import AccountsChanged, Event, MailboxChanged, MailboxListChanged, QueueChanged, QueueVerb
+from ..status.events import (
+    AccessEnded,
+    AccountsChanged,
+    Event,
+    MailboxChanged,
+    MailboxListChanged,
+    QueueChanged,
+    QueueVerb,
+)
 from ..status.snapshot import Snapshot
 from ..store.database import FILE_NAME
 from ..store.interface import Store
@@ -25,7 +33,7 @@ from ..store.refusals import StoreRefusal
 from .root import fail
 
 _NOT_SET_UP = "{home} is not set up yet: run `merpati init`, or start it and open the wizard"
-_FOR_THE_SERVER = (AccountsChanged, MailboxChanged, MailboxListChanged, QueueChanged, QueueVerb)
+_FOR_THE_SERVER = (AccessEnded, AccountsChanged, MailboxChanged, MailboxListChanged, QueueChanged, QueueVerb)
 
 
 @contextlib.contextmanager

@@ -38,13 +38,14 @@ _SIGNED_IN = (
 
 @dataclass(slots=True, frozen=True)
 class Situation:
-    """may_sign_in: a password may be sent over this connection; append_limit: octets (RFC 7889)."""
+    """may_sign_in: a password may be sent over this connection; append_limit: octets (RFC 7889); mechanisms: of SASL."""
 
     signed_in: bool
     tls: bool
     tls_possible: bool
     may_sign_in: bool
     append_limit: int
+    mechanisms: tuple[str, ...] = ()
 
 
 def capabilities(situation: Situation) -> tuple[str, ...]:
@@ -54,5 +55,6 @@ def capabilities(situation: Situation) -> tuple[str, ...]:
     if situation.tls_possible and not situation.tls:
         names.append("STARTTLS")
     # RFC 3501 6.2.3: LOGINDISABLED where LOGIN would be refused.
-    names += ("AUTH=PLAIN", "AUTH=LOGIN") if situation.may_sign_in else ("LOGINDISABLED",)
+    may = [f"AUTH={each}" for each in situation.mechanisms]
+    names += may if situation.may_sign_in else ("LOGINDISABLED",)
     return tuple(names)

@@ -18,12 +18,14 @@ from typing import TypeVar
 
 from ..accounts.accounts import Accounts, SignedInAccount
 from ..mail.content import Content
-from ..status.events import Event, MailboxChanged, MailboxListChanged
+from ..sasl import offered
+from ..status.events import AccessEnded, Event, MailboxChanged, MailboxListChanged
 from ..store import mailboxes
 from ..store.changes.mailboxes import take_recent
 from ..store.interface import Store
 from ..store.refusals import Damaged, NoSuchMailbox, StorageFailed, StorageLow, StoreRefusal
 from ..store.transaction import Change, Tx, WithContents
+from ..tls.channel_bindings import channel_bindings
 from ..wire.connection import Connection, NotDeflate
 from ..wire.listener import ConnectionLimits, is_loopback
 from . import render, visible
@@ -41,6 +43,8 @@ log = logging.getLogger("merpati.imap")
 
 T = TypeVar("T")
 
+ACCESS_ENDED = "The password was changed or the account removed, sign in again"
+CUT_OFF_S = 10.0  # for the command that runs when the access ends
 FLUSH_OCTETS = 64 * 1024  # answers are gathered up to here, so that a line is not a packet
 
 
@@ -91,6 +95,7 @@ class Session:
         self._account: SignedInAccount | None = None
         self._out = bytearray()
         self._midway = False
+        self.access_ended = False  # the account was removed or got another password
         self._began_at = self._now_s()
 
     # who and what
@@ -109,6 +114,11 @@ class Session:
         return self.settings.allow_plaintext_loopback and is_loopback(self.connection.peer_ip)
 
     @property
+    def bindings(self) -> dict[str, bytes]:
+        """What binds a sign-in to this connection."""
+        return channel_bindings(self.connection.ssl_object)
+
+    @property
     def capabilities(self) -> tuple[str, ...]:
         return capabilities(
             Situation(
@@ -117,6 +127,7 @@ class Session:
                 tls_possible=self.tls_context is not None,
                 may_sign_in=self.may_sign_in,
                 append_limit=self.settings.message_octets,
+                mechanisms=offered(self.bindings),
             )
         )
 
@@ -191,6 +202,11 @@ class Session:
 
     def hear(self, event: Event) -> None:
         """The bus's listener."""
+        if isinstance(event, AccessEnded) and self._account is not None and event.account_id == self._account.id:
+            self.access_ended = True
+            self.connection.nudge()
+            # A command that runs may end, if it does so soon: a peer that reads slowly shall not read on for hours.
+            asyncio.get_running_loop().call_later(CUT_OFF_S, self.connection.abort)
         selected = self.selected
         if selected is None:
             return
@@ -326,6 +342,7 @@ class Session:
     async def next_event(self) -> WireEvent:
         """What the client says next. Raises HangUp when it says nothing for too long, or hung up itself."""
         since = self._now_s()
+        self._must_have_access()
         while (event := self.machine.next_event()) is None:
             await self.flush()
             before = self.machine.holds
@@ -336,6 +353,7 @@ class Session:
 
     async def receive(self, until: float) -> None:
         """Feeds the machine with what comes until then, or returns on a nudge. Raises HangUp."""
+        self._must_have_access()
         if self.connection.ended:
             raise HangUp(None)
         left_s = until - self._now_s()
@@ -346,10 +364,15 @@ class Session:
             await self.connection.wait(left_s)
         except TimeoutError:
             raise HangUp("You said nothing of use for too long") from None
+        self._must_have_access()
         try:
             self.machine.receive(self.connection.take())
         except NotDeflate:
             raise HangUp("What you send is not compressed as you said") from None
+
+    def _must_have_access(self) -> None:
+        if self.access_ended:
+            raise HangUp(ACCESS_ENDED)
 
     def _deadline(self, since: float) -> float:
         if self._account is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..sasl import Credentials
+from ..sasl import Credentials, KeysWanted, Proof
 
 
 @dataclass(slots=True, frozen=True)
@@ -23,9 +23,23 @@ class Goodbye:
 
 @dataclass(slots=True, frozen=True)
 class SignIn:
-    """Check the password; then `signed_in` or one of the two refusals."""
+    """Check the password; then `signed_in` or one of the two refusals. None: what SCRAM has proved already is to be taken."""
 
-    credentials: Credentials
+    credentials: Credentials | None
+
+
+@dataclass(slots=True, frozen=True)
+class LookUp:
+    """Find the keys for SCRAM; then `keys_found`, or one of the two refusals."""
+
+    wanted: KeysWanted
+
+
+@dataclass(slots=True, frozen=True)
+class Judge:
+    """May this proof be taken? Then `proof_taken`, or one of the two refusals."""
+
+    proof: Proof
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,11 +49,12 @@ class StartTls:
 
 @dataclass(slots=True, frozen=True)
 class Retrieve:
-    """Send a message; lines: of its body, None for the whole."""
+    """Send a message; lines: of its body, None for the whole; utf8: the client takes a header that is not ASCII."""
 
     mailbox_id: int
     uid: int
     lines: int | None
+    utf8: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -50,4 +65,4 @@ class Update:
     uids: tuple[int, ...]
 
 
-Event = Answer | Goodbye | SignIn | StartTls | Retrieve | Update
+Event = Answer | Goodbye | SignIn | LookUp | Judge | StartTls | Retrieve | Update

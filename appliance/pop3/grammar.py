@@ -2,9 +2,9 @@
 
 Promises: `command` gives a value or raises GrammarFault, whatever the octets; nothing that the client sent is ever put
 into an answer. Leaves to `machine.py` when a command is allowed, and how long a line may be. RFC 1939 3 and 9, RFC 2449 4,
-RFC 5034 4.
+RFC 5034 4, RFC 6856 2.1 and 3.2.
 
-    command = keyword *(SP parameter)      keyword, in any case, 3 or 4 letters
+    command = keyword *(SP parameter)      keyword, in any case, 3 or 4 letters or digits
 
 Leniencies: spaces that are too many are passed over, but in a password (RFC 1939 7 allows it to hold spaces); letters
 beyond ASCII in names and passwords are UTF-8 (RFC 6856 2.1), whether UTF8 was asked for or not (Thunderbird).
@@ -23,6 +23,7 @@ from ..mail.reason import Reason, because
 MessageNumber = NewType("MessageNumber", int)  # 1 for the first message of this session, whatever its UID
 
 _NUMBER = re.compile(rb"[0-9]{1,10}")
+_RANGE = re.compile(rb"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*|\*")  # language-range, RFC 4647 2.1
 
 
 class GrammarFault(Exception):
@@ -59,6 +60,18 @@ class Auth:
 
     mechanism: str | None
     initial: bytes | None = field(repr=False)
+
+
+@dataclass(slots=True, frozen=True)
+class Utf8:
+    pass
+
+
+@dataclass(slots=True, frozen=True)
+class Lang:
+    """language: a range of RFC 4647; None asks for their list."""
+
+    language: str | None
 
 
 @dataclass(slots=True, frozen=True)
@@ -109,7 +122,7 @@ class Quit:
     pass
 
 
-Command = Capa | Stls | User | Pass | Auth | Stat | List | Uidl | Retr | Top | Dele | Rset | Noop | Quit
+Command = Capa | Stls | User | Pass | Auth | Utf8 | Lang | Stat | List | Uidl | Retr | Top | Dele | Rset | Noop | Quit
 
 
 def command(line: bytes) -> Command:
@@ -153,6 +166,16 @@ def _auth(rest: bytes) -> Command:
         case [mechanism, initial] if mechanism.isascii():
             return Auth(mechanism.decode().upper(), initial)
     raise _syntax("AUTH mechanism [initial-response]")
+
+
+def _lang(rest: bytes) -> Command:
+    """RFC 6856 3.2: LANG [language-range]."""
+    match rest.split():
+        case []:
+            return Lang(None)
+        case [language] if len(language) <= 64 and _RANGE.fullmatch(language):
+            return Lang(language.decode())
+    raise _syntax("LANG [language]")
 
 
 def _list(rest: bytes) -> Command:
@@ -199,6 +222,8 @@ _READERS: dict[bytes, Callable[[bytes], Command]] = {
     b"USER": _user,
     b"PASS": _pass,
     b"AUTH": _auth,
+    b"UTF8": _alone(Utf8, "UTF8"),
+    b"LANG": _lang,
     b"STAT": _alone(Stat, "STAT"),
     b"LIST": _list,
     b"UIDL": _uidl,
@@ -228,8 +253,8 @@ def ok(text: str) -> bytes:
     return _line(f"+OK {text}")
 
 
-def err(reason: Reason, code: Code | None = None) -> bytes:
-    return _line(f"-ERR [{code}] {reason.for_peer}" if code else f"-ERR {reason.for_peer}")
+def err(text: str, code: Code | None = None) -> bytes:
+    return _line(f"-ERR [{code}] {text}" if code else f"-ERR {text}")
 
 
 def _line(text: str) -> bytes:

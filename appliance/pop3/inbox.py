@@ -17,7 +17,13 @@ def look(connection: sqlite3.Connection, account_id: int) -> Inbox:
     if mailbox is None:
         raise NoSuchMailbox(mailboxes.INBOX)
     sizes = messages.sizes(connection, mailbox.id)
-    return Inbox(mailbox.id, mailbox.uidvalidity, tuple(uid for uid, _ in sizes), tuple(octets for _, octets in sizes))
+    return Inbox(
+        mailbox.id,
+        mailbox.uidvalidity,
+        tuple(uid for uid, _ in sizes),
+        tuple(octets for _, octets in sizes),
+        tuple(mailboxes.unique_id_epochs(connection, mailbox.id)),
+    )
 
 
 def message(store: Store, connection: sqlite3.Connection, mailbox_id: int, uid: int) -> tuple[int, Iterator[bytes]]:

@@ -14,12 +14,14 @@ from .grammar import MessageNumber
 
 @dataclass(slots=True, frozen=True)
 class Inbox:
-    """uids and sizes_octets: of the same messages in the same order. Sizes are those of the stored messages."""
+    """uids and sizes_octets: of the same messages in the same order. Sizes are those of the stored messages. epochs: (below
+    which UID, the UIDVALIDITY that it had then), where the mailbox got a new one in a repair."""
 
     mailbox_id: int
     uidvalidity: int
     uids: tuple[int, ...]
     sizes_octets: tuple[int, ...]
+    epochs: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -60,7 +62,9 @@ class Maildrop:
 
     def unique_id(self, number: MessageNumber) -> str:
         """At most 21 of the 70 characters that RFC 1939 7 allows."""
-        return f"{self.inbox.uidvalidity}.{self.uid(number)}"
+        uid = self.uid(number)
+        of = next((old for below, old in self.inbox.epochs if uid < below), self.inbox.uidvalidity)
+        return f"{of}.{uid}"
 
     def mark(self, number: MessageNumber) -> None:
         if number not in self._marked:

@@ -41,7 +41,7 @@ class Pop3Server:
         self._listener = Listener(
             self._serve,
             limits=settings.limits,
-            too_many=err(because("connections-full"), Code.SYS_TEMP),
+            too_many=err(because("connections-full").for_peer, Code.SYS_TEMP),
             tls=tls if implicit_tls else None,
         )
 
@@ -70,4 +70,5 @@ class Pop3Server:
             tls=self._tls,
             sleep=self._sleep,
         )
-        await session.run()
+        with self._store.bus.listening(session.hear):
+            await session.run()

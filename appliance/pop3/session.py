@@ -16,18 +16,23 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
-from ..accounts.accounts import Accounts
+from ..accounts.accounts import Accounts, SignedInAccount
+from ..accounts.exchange import new_nonce
 from ..mail.reason import because
 from ..mail.reply import Reply
-from ..sasl import Credentials
+from ..sasl import ScramKeys
+from ..status.events import AccessEnded
+from ..status.events import Event as BusEvent
 from ..store.changes.messages import remove
 from ..store.interface import Store
 from ..store.refusals import Damaged, NoSuchMessage
+from ..tls.channel_bindings import channel_bindings
 from ..wire.connection import Connection, ConnectionGone
 from ..wire.listener import HANDSHAKE_S, ConnectionLimits
 from . import inbox
-from .events import Answer, Event, Goodbye, Retrieve, SignIn, StartTls, Update
-from .grammar import Code, err, ok
+from .downgrade import downgraded
+from .events import Answer, Event, Goodbye, Judge, LookUp, Retrieve, SignIn, StartTls, Update
+from .grammar import Code
 from .locks import MaildropLocks
 from .machine import Pop3Machine, Situation
 from .multiline import multiline
@@ -36,6 +41,7 @@ log = logging.getLogger("merpati.pop3")
 
 Sleep = Callable[[float], Awaitable[None]]
 
+CUT_OFF_S = 10.0  # for the answer that is under way when the access ends
 FLUSH_OCTETS = 64 * 1024  # answers are gathered up to here, so that a line is not a packet
 
 
@@ -73,6 +79,8 @@ class Session:
         self._tls = tls
         self._sleep = sleep
         self._account_id: int | None = None  # whose maildrop is locked by this session
+        self._proves: tuple[str, ScramKeys] | None = None  # who signs in with SCRAM
+        self._access_ended = False  # the account was removed or got another password
         self._out = bytearray()
         self._began_at = self._now_s()
         loopback = connection.peer_ip in ("127.0.0.1", "::1")
@@ -82,7 +90,9 @@ class Session:
                 tls=connection.is_tls,
                 tls_possible=tls is not None,
                 may_sign_in=connection.is_tls or (loopback and settings.allow_plaintext_loopback),
-            )
+                bindings=channel_bindings(connection.ssl_object),
+            ),
+            new_nonce,
         )
 
     async def run(self) -> None:
@@ -91,11 +101,13 @@ class Session:
             await self._do(self._machine.greeting())
             while (event := await self._next_event()) is not None and await self._do(event):
                 pass
+            if self._access_ended:
+                self._out += self._machine.err(because("access-ended"), Code.AUTH)
         except (ConnectionGone, asyncio.CancelledError):
             raise
         except Exception:
             log.exception("a session ended by a fault of ours")
-            self._out += err(because("our-fault", what="POP3"), Code.SYS_TEMP)
+            self._out += self._machine.err(because("our-fault", what="POP3"), Code.SYS_TEMP)
         finally:
             self._unlock()
         await self._flush()
@@ -105,17 +117,28 @@ class Session:
     async def _next_event(self) -> Event | None:
         """None when the client hung up or was silent for too long. It is not told: RFC 1939 3 wants no answer then."""
         since = self._now_s()
+        if self._access_ended:
+            return None
         while (event := self._machine.next_event()) is None:
             await self._flush()
             patience_s = self._deadline(since) - self._now_s()
-            if self._connection.ended or patience_s <= 0:
+            if self._access_ended or self._connection.ended or patience_s <= 0:
                 return None
             try:
                 await self._connection.wait(patience_s)
             except TimeoutError:
                 return None
-            self._machine.receive(self._connection.take())
+            if not self._access_ended:
+                self._machine.receive(self._connection.take())
         return event
+
+    def hear(self, event: BusEvent) -> None:
+        """The bus's listener."""
+        if isinstance(event, AccessEnded) and event.account_id == self._account_id:
+            self._access_ended = True
+            self._connection.nudge()
+            # A message under way may end, if it does so soon: a peer that reads slowly shall not read on for hours.
+            asyncio.get_running_loop().call_later(CUT_OFF_S, self._connection.abort)
 
     def _deadline(self, since: float) -> float:
         if self._account_id is None:
@@ -130,8 +153,8 @@ class Session:
             case Goodbye(octets):
                 self._out += octets
                 return False
-            case SignIn(credentials):
-                return await self._do(await self._sign_in(credentials))
+            case SignIn() | LookUp() | Judge():
+                return await self._do(await self._sign_in(event))
             case StartTls():
                 await self._start_tls()
             case Retrieve():
@@ -144,11 +167,13 @@ class Session:
 
     # signing in
 
-    async def _sign_in(self, credentials: Credentials) -> Answer | Goodbye:
+    async def _sign_in(self, asked: SignIn | LookUp | Judge) -> Event:
         try:
-            found = await self._accounts.sign_in(
-                credentials.username, credentials.password, protocol="pop3", ip=self._connection.peer_ip
-            )
+            found = await self._ask_accounts(asked)
+            if found is None:
+                return self._machine.proof_taken()
+            if isinstance(found, ScramKeys):
+                return self._machine.keys_found(found)
             if isinstance(found, Reply):
                 # In all protocols alike, so that guessing is as slow here as there.
                 await self._sleep(self._settings.failed_sign_in_delay_s)
@@ -163,6 +188,23 @@ class Session:
             self._unlock()
             return self._machine.sign_in_refused(because("our-fault", what="POP3"), Code.SYS_TEMP)
 
+    async def _ask_accounts(self, asked: SignIn | LookUp | Judge) -> SignedInAccount | ScramKeys | Reply | None:
+        """None: the proof may be taken."""
+        accounts, ip = self._accounts, self._connection.peer_ip
+        match asked:
+            case LookUp(wanted):
+                keys = await accounts.scram_keys(wanted.authcid, ip=ip)
+                if not isinstance(keys, Reply):
+                    self._proves = wanted.authcid, keys
+                return keys
+            case Judge(proof):
+                return await accounts.scram_proof(proof.authcid, right=proof.right, protocol="pop3", ip=ip)
+            case SignIn(credentials) if credentials is not None:
+                return await accounts.sign_in(credentials.username, credentials.password, protocol="pop3", ip=ip)
+            case SignIn():
+                assert self._proves is not None
+                return await accounts.scram_sign_in(*self._proves, protocol="pop3", ip=ip)
+
     async def _start_tls(self) -> None:
         assert self._tls is not None
         try:
@@ -174,7 +216,7 @@ class Session:
         self._out += self._machine.tls_answer
         await self._flush()
         await self._connection.start_tls(context, HANDSHAKE_S)
-        self._machine.tls_started()
+        self._machine.tls_started(channel_bindings(self._connection.ssl_object))
 
     # the maildrop
 
@@ -185,21 +227,25 @@ class Session:
             size_octets, pieces = await self._store.read(
                 lambda connection: inbox.message(self._store, connection, asked.mailbox_id, asked.uid)
             )
-            answer = multiline(pieces, asked.lines)
+            answer = multiline(pieces if asked.utf8 else downgraded(pieces), asked.lines)
             piece = await asyncio.to_thread(next, answer, None)
         except NoSuchMessage as refusal:
-            self._out += err(refusal.reason)
+            self._out += self._machine.err(refusal.reason)
             return
         except Damaged as refusal:
             log.error("a message could not be sent: %s", refusal)
             self._store.note_damaged(refusal)
-            self._out += err(refusal.reason, Code.SYS_PERM)
+            self._out += self._machine.err(refusal.reason, Code.SYS_PERM)
             return
         except Exception:
             log.exception("a fault of ours while reading a message")
-            self._out += err(because("our-fault", what="POP3"), Code.SYS_TEMP)
+            self._out += self._machine.err(because("our-fault", what="POP3"), Code.SYS_TEMP)
             return
-        self._out += ok("The top of it" if asked.lines is not None else f"{size_octets} octets")
+        self._out += (
+            self._machine.ok("The top of it")
+            if asked.lines is not None
+            else self._machine.ok("{octets} octets", octets=size_octets)
+        )
         await self._send(piece, answer)
 
     async def _send(self, piece: bytes | None, more: Iterator[bytes]) -> None:

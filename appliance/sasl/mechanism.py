@@ -48,7 +48,27 @@ class Fault:
     reason: str
 
 
-Step = Challenge | Credentials | Fault
+@dataclass(slots=True, frozen=True)
+class KeysWanted:
+    """The keys of who signs in are wanted by the machine's `given`; for a name that nobody has, made-up ones."""
+
+    authcid: str
+
+
+@dataclass(slots=True, frozen=True)
+class Proof:
+    """A password was proved, or not. Where nothing else keeps the client out, `accepted` goes on."""
+
+    authcid: str
+    right: bool
+
+
+@dataclass(slots=True, frozen=True)
+class Accepted:
+    """The client has heard our proof and is content: it is signed in."""
+
+
+Step = Challenge | Credentials | KeysWanted | Proof | Accepted | Fault
 
 
 class Mechanism(Protocol):

@@ -28,6 +28,7 @@ from .limits import Budget
 from .line_rules import MAX_COMMAND_OCTETS, LineFault, LineReader
 from .relay_policy import plain_ip
 from .replies import (
+    ACCESS_ENDED,
     COMMAND_MALFORMED,
     COMMAND_TOO_LONG,
     COMMAND_UNKNOWN,
@@ -106,6 +107,7 @@ class Connection(SMTP):
         self._gone = False
         self._waits_for_command = False
         self._stopping = False
+        self.access_ended = False  # of the account that is signed in
         self._bad_commands = Budget(settings.bad_commands_most)
         self._unheard: Callable[[], None] | None = None
         self._reply_written = False
@@ -176,6 +178,12 @@ class Connection(SMTP):
     def shut_down(self) -> None:
         """The server stops: what is under way is finished, then the peer hears 421."""
         self._stopping = True
+        if self._waits_for_command:
+            self._inbox.interrupt()
+
+    def end_access(self) -> None:
+        """The account was removed or got another password: nothing more is taken, and the peer hears 421."""
+        self.access_ended = True
         if self._waits_for_command:
             self._inbox.interrupt()
 
@@ -255,6 +263,8 @@ class Connection(SMTP):
 
     async def receive_line(self, limit: int = MAX_COMMAND_OCTETS) -> bytes | LineFault:
         """The deadline is for the whole line, so that it cannot be put off octet by octet."""
+        if self.access_ended:
+            raise Interrupted
         line = self._lines.next(limit)
         if line is not None:
             return line
@@ -262,7 +272,7 @@ class Connection(SMTP):
         self._waits_for_command = True
         try:
             while line is None:
-                if self._stopping:
+                if self._stopping or self.access_ended:
                     raise Interrupted
                 self._lines.feed(await self.receive(max(deadline - self.loop.time(), 0)))
                 line = self._lines.next(limit)
@@ -299,7 +309,7 @@ class Connection(SMTP):
                 if len(self._out) > FLUSH_OCTETS:
                     await self.flush()
         except Interrupted:
-            self.say(SHUTTING_DOWN)
+            self.say(ACCESS_ENDED if self.access_ended else SHUTTING_DOWN)
             await self._linger()
         except PeerQuiet:
             self.say(PEER_QUIET)

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from ..mail.address import Address
 from ..mail.envelope import Envelope, Peer, Recipient
 from ..mail.reply import Reply
+from ..sasl import ScramKeys
 
 TlsContext = Callable[[], ssl.SSLContext | None]
 """The context to use for the next handshake (asked anew each time, so that a renewed certificate is used at once);
@@ -74,3 +75,9 @@ class SignIn(Protocol):
     """Must not block the loop: the password hash takes its time elsewhere."""
 
     async def sign_in(self, username: str, password: str, *, protocol: str, ip: str) -> SignedIn | Reply: ...
+
+    async def scram_keys(self, username: str, *, ip: str) -> ScramKeys | Reply: ...
+
+    async def scram_proof(self, username: str, *, right: bool, protocol: str, ip: str) -> Reply | None: ...
+
+    async def scram_sign_in(self, username: str, keys: ScramKeys, *, protocol: str, ip: str) -> SignedIn | Reply: ...

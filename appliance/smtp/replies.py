@@ -22,6 +22,7 @@ GOODBYE = Reply(221, "0.0", because("goodbye"))
 VERIFY_BY_SENDING = Reply(252, "0.0", because("verify-by-sending"))
 
 SHUTTING_DOWN = Reply(421, "3.2", because("shutting-down"))
+ACCESS_ENDED = Reply(421, "7.0", because("access-ended"))
 PEER_QUIET = Reply(421, "4.2", because("peer-quiet"))
 
 COMMAND_TOO_LONG = Reply(500, "5.2", because("command-too-long"))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 from typing import Protocol
 
+from ..accounts.exchange import begin
 from ..mail.reply import Reply
-from ..sasl import CANCEL, MECHANISMS, Challenge, Credentials, Fault, decode_response
+from ..sasl import CANCEL, Challenge, Fault, decode_response
 from .doors import SignedIn, SignIn
 from .line_rules import MAX_SIGN_IN_OCTETS, LineFault
 from .replies import COMMAND_TOO_LONG, MECHANISM_UNKNOWN, SIGN_IN_CANCELLED, SIGN_IN_MALFORMED, syntax
@@ -19,6 +20,9 @@ from .replies import COMMAND_TOO_LONG, MECHANISM_UNKNOWN, SIGN_IN_CANCELLED, SIG
 
 class Line(Protocol):
     """The connection, as far as a sign-in needs it."""
+
+    @property
+    def bindings(self) -> dict[str, bytes]: ...
 
     def say_lines(self, code: int, lines: list[str]) -> None: ...
 
@@ -30,30 +34,24 @@ async def exchange(argument: str, line: Line, sign_in: SignIn, ip: str) -> Signe
     words = argument.split()
     if len(words) > 2:
         return syntax("AUTH mechanism [initial-response]")
-    make_machine = MECHANISMS.get(words[0].upper())
-    if make_machine is None:
+    under_way = begin(words[0], sign_in, bindings=line.bindings, protocol="smtp", ip=ip)
+    if under_way is None:
         return MECHANISM_UNKNOWN
-    machine = make_machine()
     initial: bytes | None = None
     if len(words) == 2:
         initial = decode_response(words[1].encode("utf-8", "surrogateescape"))
         if initial is None:
             return SIGN_IN_MALFORMED
-    step = machine.start(initial)
-    while True:
-        match step:
-            case Credentials(username=username, password=password):
-                return await sign_in.sign_in(username, password, protocol="smtp", ip=ip)
-            case Fault():
-                return SIGN_IN_MALFORMED
-            case Challenge(data=data):
-                line.say_lines(334, [base64.b64encode(data).decode()])
-                answer = await line.receive_line(MAX_SIGN_IN_OCTETS)
-                if isinstance(answer, LineFault):
-                    return COMMAND_TOO_LONG if answer is LineFault.TOO_LONG else SIGN_IN_MALFORMED
-                if answer == CANCEL:
-                    return SIGN_IN_CANCELLED
-                response = decode_response(answer)
-                if response is None:
-                    return SIGN_IN_MALFORMED
-                step = machine.step(response)
+    found = await under_way.start(initial)
+    while isinstance(found, Challenge):
+        line.say_lines(334, [base64.b64encode(found.data).decode()])
+        answer = await line.receive_line(MAX_SIGN_IN_OCTETS)
+        if isinstance(answer, LineFault):
+            return COMMAND_TOO_LONG if answer is LineFault.TOO_LONG else SIGN_IN_MALFORMED
+        if answer == CANCEL:
+            return SIGN_IN_CANCELLED
+        response = decode_response(answer)
+        if response is None:
+            return SIGN_IN_MALFORMED
+        found = await under_way.answer(response)
+    return SIGN_IN_MALFORMED if isinstance(found, Fault) else found

@@ -10,12 +10,14 @@ import asyncio
 import logging
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic
 
 from ..mail.reason import because
 from ..mail.reply import Reply
 from ..status.bus import Bus
+from ..status.events import AccessEnded, Event
 from .connection import Connection
 from .doors import Finished, Intake, SignIn, Sleep, TlsContext
 from .handler import Handler, refusal_event
@@ -66,6 +68,7 @@ class SmtpServer(Generic[Finished]):
         self._server: asyncio.Server | None = None
         self._port: int | None = None
         self._sessions: set[SmtpSession] = set()
+        self._unsubscribe: Callable[[], None] | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, *, sock: socket.socket | None = None) -> int:
         """The port it listens on. `sock` is a socket that is bound already, such as systemd hands over.
@@ -80,6 +83,7 @@ class SmtpServer(Generic[Finished]):
         except BaseException:
             sock.close()
             raise
+        self._unsubscribe = self._bus.subscribe(self._hear)
         bound = int(sock.getsockname()[1])
         self._port = bound
         log.info("%s listens on %s port %d", self._listener, sock.getsockname()[0], bound)
@@ -91,6 +95,9 @@ class SmtpServer(Generic[Finished]):
         self._server.close()
         self._server = None
         self._port = None
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
         for session in tuple(self._sessions):
             session.shut_down()
         tasks = {session.task for session in self._sessions if session.task is not None}
@@ -109,6 +116,12 @@ class SmtpServer(Generic[Finished]):
 
     def state(self) -> ServerState:
         return ServerState(self._server is not None, self._port, len(self._sessions), len(self._handler.storing))
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, AccessEnded):
+            for session in self._sessions:
+                if session.account is not None and session.account.id == event.account_id:
+                    session.end_access()
 
     def _session(self, loop: asyncio.AbstractEventLoop) -> SmtpSession:
         return SmtpSession(

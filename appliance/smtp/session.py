@@ -16,7 +16,8 @@ from aiosmtpd.smtp import syntax
 
 from ..mail.reason import because
 from ..mail.reply import Reply
-from ..sasl import MECHANISMS
+from ..sasl import offered
+from ..tls.channel_bindings import channel_bindings
 from . import relay_policy, replies
 from .arrival import Arrival
 from .chunking import ChunkScanner, parse_bdat
@@ -68,6 +69,11 @@ class SmtpSession(Connection):
             and relay_policy.is_loopback(self.ip),
         )
 
+    @property
+    def bindings(self) -> dict[str, bytes]:
+        """What binds a sign-in to this connection."""
+        return channel_bindings(self.transport.get_extra_info("ssl_object")) if self.transport is not None else {}
+
     # ── hello and small talk
 
     @syntax("HELO hostname")
@@ -106,7 +112,7 @@ class SmtpSession(Connection):
         if self.tls is None and usable_context(self._tls_context) is not None:
             announced.append("STARTTLS")
         if relay_policy.offers_sign_in(self._standing):
-            announced.append("AUTH " + " ".join(MECHANISMS))
+            announced.append("AUTH " + " ".join(offered(self.bindings)))
         return announced
 
     @syntax("NOOP")
@@ -339,6 +345,8 @@ class SmtpSession(Connection):
         content = await arrival.finish()
         if isinstance(content, Reply):
             reply = content
+        elif self.access_ended:
+            self._refuse_and_hang_up(replies.ACCESS_ENDED)
         else:
             self.transaction.arrival = None  # from here on the spool is the handler's
             assert arrival.spool is not None

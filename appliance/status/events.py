@@ -123,6 +123,12 @@ class AccountsChanged(Event, frozen=True):
     """Accounts or aliases were added, changed or removed."""
 
 
+class AccessEnded(Event, frozen=True):
+    """The account was removed or has another password: who is signed in to it is no longer."""
+
+    account_id: int
+
+
 class QueueChanged(Event, frozen=True):
     """Something was put into, taken out of or changed in the queue. All are numbers of recipients."""
 
@@ -234,6 +240,7 @@ AnyEvent = (
     | MailboxListChanged
     | AnnotationsChanged
     | AccountsChanged
+    | AccessEnded
     | QueueChanged
     | SignedIn
     | ConfigChanged

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from .bus import Bus
 from .events import (
     Accepted,
+    AccessEnded,
     AccountsChanged,
     Attempted,
     Bounced,
@@ -90,6 +91,10 @@ def accounts_changed(e: AccountsChanged) -> Line:
     return logging.INFO, "accounts changed"
 
 
+def access_ended(e: AccessEnded) -> Line:
+    return logging.INFO, f"access-ended {_pairs(account_id=e.account_id)}"
+
+
 def config_changed(e: ConfigChanged) -> Line:
     return logging.INFO, "configuration changed"
 
@@ -125,6 +130,7 @@ LINES: dict[type[Event], Callable[..., Line]] = {
     QueueVerb: queue_verb,
     SignedIn: signed_in,
     AccountsChanged: accounts_changed,
+    AccessEnded: access_ended,
     ConfigChanged: config_changed,
     PhaseChanged: phase_changed,
     ProblemFound: problem_found,

@@ -19,6 +19,16 @@ class Account:
 
 
 @dataclass(slots=True, frozen=True)
+class ScramRow:
+    """What SCRAM goes by (RFC 5802 3). iterations: of PBKDF2; the two keys are not shown."""
+
+    salt: bytes
+    iterations: int
+    stored_key: bytes = field(repr=False)
+    server_key: bytes = field(repr=False)
+
+
+@dataclass(slots=True, frozen=True)
 class Alias:
     """address: its key, or `@domain` for everything in a domain that is nothing else; targets: here or elsewhere."""
 
@@ -41,6 +51,16 @@ def find_account(connection: sqlite3.Connection, key: str) -> Account | None:
 def get_account(connection: sqlite3.Connection, account_id: int) -> Account | None:
     row = connection.execute(f"SELECT {_ACCOUNT} FROM accounts WHERE id = ?", (account_id,)).fetchone()
     return Account(*row) if row else None
+
+
+def find_scram(connection: sqlite3.Connection, account_id: int) -> ScramRow | None:
+    """None also when the password is another one by now."""
+    row = connection.execute(
+        "SELECT salt, iterations, stored_key, server_key FROM scram_keys k JOIN accounts a ON a.id = account_id"
+        " WHERE account_id = ? AND a.password_hash = k.password_hash",
+        (account_id,),
+    ).fetchone()
+    return ScramRow(*row) if row else None
 
 
 def list_aliases(connection: sqlite3.Connection) -> list[Alias]:

@@ -80,6 +80,16 @@ _RULES = (
         "mailbox {} is shared with its owner",
         "SELECT m.id FROM mailbox_rights r JOIN mailboxes m ON m.id = mailbox_id WHERE r.account_id = m.account_id",
     ),
+    (
+        "account {} has keys for SCRAM that are none",
+        "SELECT account_id FROM scram_keys WHERE length(salt) = 0 OR iterations < 1"
+        " OR length(stored_key) != 32 OR length(server_key) != 32",
+    ),
+    (
+        "mailbox {} has unique-ids of a UIDVALIDITY that is not an older one",
+        "SELECT id FROM mailboxes m JOIN unique_id_epochs e ON mailbox_id = id WHERE e.uidvalidity = m.uidvalidity"
+        " OR below_uid > uidnext",
+    ),
     ("mailbox {} belongs to no account", "SELECT id FROM mailboxes WHERE account_id NOT IN (SELECT id FROM accounts)"),
     (
         "content {} counts another number of references than it has",

@@ -60,3 +60,10 @@ def subscriptions(connection: sqlite3.Connection, account_id: int) -> set[str]:
     return {
         name for (name,) in connection.execute("SELECT name FROM subscriptions WHERE account_id = ?", (account_id,))
     }
+
+
+def unique_id_epochs(connection: sqlite3.Connection, mailbox_id: int) -> list[tuple[int, int]]:
+    """(below which UID, the UIDVALIDITY that its unique-ids in POP3 are made of), by UID; the later ones have the mailbox's."""
+    return connection.execute(
+        "SELECT below_uid, uidvalidity FROM unique_id_epochs WHERE mailbox_id = ? ORDER BY below_uid", (mailbox_id,)
+    ).fetchall()

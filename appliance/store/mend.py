@@ -117,7 +117,8 @@ class Mender:
         run("DELETE FROM messages WHERE mailbox_id NOT IN (SELECT id FROM mailboxes)")
         run(
             "UPDATE mailboxes SET"
-            " uidnext = max(uidnext, 1 + coalesce((SELECT max(uid) FROM messages WHERE mailbox_id = mailboxes.id), 0)),"
+            " uidnext = max(uidnext, 1 + coalesce((SELECT max(uid) FROM messages WHERE mailbox_id = mailboxes.id), 0),"
+            "  coalesce((SELECT max(below_uid) FROM unique_id_epochs WHERE mailbox_id = mailboxes.id), 0)),"
             " highest_modseq = max(highest_modseq, coalesce((SELECT max(modseq) FROM messages WHERE mailbox_id = mailboxes.id), 0),"
             "  coalesce((SELECT max(modseq) FROM expunged WHERE mailbox_id = mailboxes.id), 0)),"
             " messages = (SELECT count(*) FROM messages WHERE mailbox_id = mailboxes.id),"
@@ -134,7 +135,9 @@ class Mender:
             " + (SELECT count(*) FROM queue_messages WHERE blob_id = blobs.id)"
         )
         run("UPDATE queue_messages SET account_id = NULL WHERE account_id NOT IN (SELECT id FROM accounts)")
-        run("DELETE FROM subscriptions WHERE account_id NOT IN (SELECT id FROM accounts)")
+        for name in ("subscriptions", "scram_keys"):
+            run(f"DELETE FROM {name} WHERE account_id NOT IN (SELECT id FROM accounts)")
+        run("DELETE FROM unique_id_epochs WHERE mailbox_id NOT IN (SELECT id FROM mailboxes)")
         run("INSERT OR IGNORE INTO segments SELECT DISTINCT segment_id, 0, 0 FROM blobs WHERE segment_id IS NOT NULL")
         run(
             "UPDATE segments SET"

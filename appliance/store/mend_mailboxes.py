@@ -196,6 +196,14 @@ class Mailboxes:
 
     def _renumber(self, mailbox_id: int) -> None:
         account_id = self.one("SELECT account_id FROM mailboxes WHERE id = ?", mailbox_id)
+        if mailbox_id not in self.renumbered:
+            # What is there now keeps its unique-ids of POP3; a UID that is given from here on may be one that was given
+            # before and is not known any more, so its message gets one of the new UIDVALIDITY.
+            self._new.execute(
+                "INSERT OR IGNORE INTO unique_id_epochs SELECT m.id, max(uid) + 1, uidvalidity"
+                " FROM mailboxes m JOIN messages ON mailbox_id = m.id WHERE m.id = ? GROUP BY m.id",
+                (mailbox_id,),
+            )
         self._new.execute(
             "UPDATE mailboxes SET uidvalidity = ? WHERE id = ?", (self._next_uidvalidity(account_id), mailbox_id)
         )

@@ -122,6 +122,14 @@ def _expunged(mailbox_id: int, modseq: int, uid: int) -> bool:
     return mailbox_id > 0 and modseq > 0 and 0 < uid < _UNSIGNED_32
 
 
+def _scram(account_id: int, password_hash: str, salt: bytes, iterations: int, stored: bytes, server: bytes) -> bool:
+    return account_id > 0 and password_hash != "" and salt != b"" and iterations > 0 and len(stored) == len(server) == 32
+
+
+def _epoch(mailbox_id: int, below_uid: int, uidvalidity: int) -> bool:
+    return mailbox_id > 0 and 0 < below_uid <= _UNSIGNED_32 and 0 < uidvalidity < _UNSIGNED_32
+
+
 def _blob(_: int, refs: int, size_octets: int, digest: bytes) -> bool:
     return refs >= 0 and size_octets >= 0 and len(digest) == DIGEST_OCTETS
 
@@ -157,6 +165,8 @@ _SENSE: dict[str, Callable[..., bool]] = {
     "segments": _positive,
     "freed": _positive,
     "queue_recipients": _recipient,
+    "scram_keys": _scram,
+    "unique_id_epochs": _epoch,
     "quotas": _quota,
     "annotations": _annotation,
     "mailbox_rights": _rights,
@@ -172,6 +182,8 @@ _SENSE_COLUMNS = {
     "segments": 3,
     "freed": 4,
     "queue_recipients": 7,
+    "scram_keys": 6,
+    "unique_id_epochs": 3,
     "quotas": 3,
     "annotations": 3,
     "mailbox_rights": 3,

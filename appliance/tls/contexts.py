@@ -8,9 +8,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from .channel_bindings import server_end_point
+
 log = logging.getLogger("merpati.tls")
 
 LOOK_EVERY_S = 1.0
+
+
+class ServingContext(ssl.SSLContext):
+    """end_point: the channel binding that stands for its certificate; None where there is none."""
+
+    end_point: bytes | None = None
 
 
 class ServerContext:
@@ -41,10 +49,11 @@ class ServerContext:
         return self._context
 
     def _make(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = ServingContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
         load_pair(context, self._certificate, self._key)
+        context.end_point = server_end_point(_first_certificate(self._certificate))
         return context
 
 
@@ -52,6 +61,16 @@ def load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     """Raises OSError, of which ssl.SSLError is one: also for a key under a password, which OpenSSL would ask the terminal
     for, and a server has nobody there to answer."""
     context.load_cert_chain(certificate, key, password=lambda: b"")
+
+
+def _first_certificate(chain: Path) -> bytes:
+    """The server's own, in DER; empty when it cannot be told. Raises OSError."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    _, mark, rest = chain.read_text("ascii", "replace").partition(begin)
+    try:
+        return ssl.PEM_cert_to_DER_cert(begin + rest.partition(end)[0] + end) if mark else b""
+    except ValueError:
+        return b""
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

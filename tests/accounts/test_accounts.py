@@ -14,7 +14,7 @@ from appliance.accounts import passwords
 from appliance.accounts.accounts import AccountFault, Accounts, SignedInAccount
 from appliance.mail.reply import Reply
 from appliance.status.bus import Bus
-from appliance.status.events import AccountsChanged, SignedIn
+from appliance.status.events import AccessEnded, AccountsChanged, SignedIn
 from appliance.store.interface import Store
 from appliance.store.refusals import AddressTaken, NoSuchAccount
 from tests.support.stores import open_store, recorded
@@ -331,7 +331,8 @@ def test_every_change_is_told(accounts: Accounts, store: Store) -> None:
     accounts.remove_alias("info@example.org")
     accounts.remove("eve@example.org")
     store.close()  # the writer tells after it has answered
-    assert [type(event) for event in events] == [AccountsChanged] * 5
+    assert [type(event) for event in events if not isinstance(event, AccessEnded)] == [AccountsChanged] * 5
+    assert [type(event) for event in events if isinstance(event, AccessEnded)] == [AccessEnded] * 2, "changed, removed"
 
 
 def test_no_password_and_no_fingerprint_shows_in_a_repr(accounts: Accounts) -> None:

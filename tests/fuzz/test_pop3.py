@@ -43,7 +43,7 @@ def told(octets: list[bytes], answers: list[bool]) -> list[Event]:
                         event = machine.sign_in_failed(because("sign-in-wrong"), Code.AUTH)
                     continue
                 case StartTls() if next(turns, True):
-                    machine.tls_started()
+                    machine.tls_started({})
                 case StartTls():
                     event = machine.tls_failed()
                     continue

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from appliance.mail.envelope import Recipient
 from appliance.mail.reply import Reply
-from appliance.sasl import MECHANISMS, Challenge, Credentials, Fault, decode_response
+from appliance.sasl import Challenge, Credentials, Fault, decode_response, mechanism
 from appliance.smtp import Listener
 from appliance.smtp.chunking import ChunkScanner, parse_bdat
 from appliance.smtp.data_scanner import ContentFault, DataScanner
@@ -198,7 +198,7 @@ def test_parameters(argument: bytes, extended: bool, dsn: bool, smtputf8: bool) 
 
 @tries(100)
 @given(
-    st.sampled_from(list(MECHANISMS)),
+    st.sampled_from(["PLAIN", "LOGIN"]),
     st.lists(
         nearly([b"\0bob\0secret", b"bob", b"secret", b"a\0b\0c"], [b"\0", b"\xff", b"a" * 1025]), min_size=1, max_size=4
     ),
@@ -206,7 +206,8 @@ def test_parameters(argument: bytes, extended: bool, dsn: bool, smtputf8: bool) 
 )
 def test_sign_ins(name: str, answers: list[bytes], initial: bool) -> None:
     """An exchange ends with credentials that are text without NUL, or with a fault; a password is in no repr."""
-    machine = MECHANISMS[name]()
+    machine = mechanism(name, {}, "nonce")
+    assert machine is not None
     step = machine.start(answers[0] if initial else None)
     for answer in answers[1:] if initial else answers:
         if not isinstance(step, Challenge):

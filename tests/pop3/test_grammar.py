@@ -97,6 +97,6 @@ def test_a_password_does_not_show() -> None:
 
 def test_answers_are_one_line() -> None:
     assert ok("2 messages") == b"+OK 2 messages\r\n"
-    assert err(because("command-unknown")) == b"-ERR Unknown command\r\n"
-    assert err(because("maildrop-in-use"), Code.IN_USE).startswith(b"-ERR [IN-USE] ")
-    assert err(because("command-syntax", syntax="a\r\n+OK b")).count(b"\n") == 1
+    assert err(because("command-unknown").for_peer) == b"-ERR Unknown command\r\n"
+    assert err(because("maildrop-in-use").for_peer, Code.IN_USE).startswith(b"-ERR [IN-USE] ")
+    assert err(because("command-syntax", syntax="a\r\n+OK b").for_peer).count(b"\n") == 1

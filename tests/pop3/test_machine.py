@@ -10,26 +10,40 @@ from hypothesis import strategies as st
 
 from appliance.mail.reason import because
 from appliance.pop3 import grammar
-from appliance.pop3.events import Answer, Event, Goodbye, Retrieve, SignIn, StartTls, Update
+from appliance.pop3.events import Answer, Event, Goodbye, Judge, LookUp, Retrieve, SignIn, StartTls, Update
 from appliance.pop3.grammar import Code
 from appliance.pop3.machine import ALLOWED, LISTED_AT_ONCE, LocalFault, Pop3Machine, Situation, State
 from appliance.pop3.maildrop import Inbox
+from appliance.sasl.scram import derive
+from tests.support.scram_client import ScramClient
 
 INBOX = Inbox(mailbox_id=7, uidvalidity=99, uids=(11, 13, 17), sizes_octets=(100, 200, 400))
 PLAIN = Situation(hostname="mx.example.org", tls=False, tls_possible=True, may_sign_in=True)
 NO_PASSWORDS = Situation(hostname="mx.example.org", tls=False, tls_possible=True, may_sign_in=False)
+BOUND = Situation("mx.example.org", tls=True, tls_possible=True, may_sign_in=True, bindings={"tls-unique": b"x"})
 SECURE = Situation(hostname="mx.example.org", tls=True, tls_possible=True, may_sign_in=True)
+
+KEYS = derive("right", b"some salt", 4096)
 
 
 def sasl_plain(password: str) -> bytes:
     return base64.b64encode(f"\0bob\0{password}".encode())
 
 
+def b64(octets: bytes) -> str:
+    return base64.b64encode(octets).decode()
+
+
+def unb64(challenge: str) -> bytes:
+    assert challenge.startswith("+ ")
+    return base64.b64decode(challenge[2:])
+
+
 class Driver:
     """Does as the adapter does: the password is `right`, every handshake and every removal goes well."""
 
     def __init__(self, situation: Situation = PLAIN, *, signed_in: bool = False, inbox: Inbox = INBOX) -> None:
-        self.machine = Pop3Machine(situation)
+        self.machine = Pop3Machine(situation, lambda: "servernonce")
         self.inbox = inbox
         self.events: list[Event] = []
         if signed_in:
@@ -47,12 +61,19 @@ class Driver:
 
     def _went(self, event: Event) -> Event | None:
         match event:
-            case SignIn(credentials) if credentials.password == "right":
+            case SignIn(credentials) if credentials is None or credentials.password == "right":
                 return self.machine.signed_in(self.inbox)
+            case LookUp(wanted):
+                assert wanted.authcid == "bob"
+                return self.machine.keys_found(KEYS)
+            case Judge(proof) if proof.right:
+                return self.machine.proof_taken()
+            case Judge():
+                return self.machine.sign_in_failed(because("sign-in-wrong"), Code.AUTH)
             case SignIn():
                 return self.machine.sign_in_failed(because("sign-in-wrong"), Code.AUTH)
             case StartTls():
-                self.machine.tls_started()
+                self.machine.tls_started({})
                 return None
             case Update():
                 return self.machine.updated(None)
@@ -78,6 +99,8 @@ LINES = {
     grammar.Pass: "PASS right",
     grammar.Auth: "AUTH PLAIN",
     grammar.Stls: "STLS",
+    grammar.Utf8: "UTF8",
+    grammar.Lang: "LANG",
     grammar.Stat: "STAT",
     grammar.List: "LIST",
     grammar.Uidl: "UIDL",
@@ -177,12 +200,35 @@ class TestSigningIn:
         assert driver.ask(response)[0].startswith("-ERR")
         assert driver.ask("CAPA")[0].startswith("+OK")
 
-    @pytest.mark.parametrize("name", ["LOGIN", "SCRAM-SHA-256", "GSSAPI", "CRAM-MD5"])
+    @pytest.mark.parametrize("name", ["SCRAM-SHA-1", "GSSAPI", "CRAM-MD5"])
     def test_an_unknown_mechanism(self, name: str) -> None:
         assert Driver().ask(f"AUTH {name}") == ["-ERR That way to sign in is not known here"]
 
     def test_mechanisms_can_be_asked_for(self) -> None:
-        assert Driver().ask("AUTH") == ["+OK Mechanisms", "PLAIN", "."]
+        assert Driver().ask("AUTH") == ["+OK Mechanisms", "SCRAM-SHA-256", "PLAIN", "."]
+
+    @pytest.mark.parametrize("password", ["right", "wrong"])
+    def test_scram(self, password: str) -> None:
+        """RFC 5034 4 and RFC 5802: two challenges, then the server's proof as a third, which is answered with nothing."""
+        driver, client = Driver(), ScramClient("bob", password)
+        [challenge] = driver.ask("AUTH SCRAM-SHA-256 " + b64(client.first()))
+        answer = driver.ask(b64(client.final(unb64(challenge))))
+        if password == "wrong":
+            assert answer == ["-ERR [AUTH] The name or the password is wrong"]
+            assert driver.machine.state is State.AUTHORIZATION
+            assert driver.ask("NOOP") == ["-ERR Sign in first"]
+            return
+        client.check(unb64(answer[0]))
+        assert driver.machine.state is State.AUTHORIZATION, "the client has not said that it is content"
+        assert driver.ask("")[0].startswith("+OK 3 messages")
+        assert driver.machine.state is State.TRANSACTION
+
+    def test_scram_can_be_cancelled_to_the_end(self) -> None:
+        driver, client = Driver(), ScramClient("bob", "right")
+        [challenge] = driver.ask("AUTH SCRAM-SHA-256 " + b64(client.first()))
+        assert driver.ask(b64(client.final(unb64(challenge))))[0].startswith("+ ")
+        assert driver.ask("*") == ["-ERR Sign-in cancelled"]
+        assert driver.ask("STAT") == ["-ERR Sign in first"]
 
     def test_a_name_lasts_for_one_password(self) -> None:
         driver = Driver()
@@ -211,11 +257,12 @@ class TestSigningIn:
 
 
 CAPABILITIES = {
-    "plain": (PLAIN, False, {"USER", "SASL PLAIN", "STLS"}),
+    "plain": (PLAIN, False, {"USER", "SASL SCRAM-SHA-256 PLAIN", "STLS"}),
     "no passwords": (NO_PASSWORDS, False, {"STLS"}),
-    "secure": (SECURE, False, {"USER", "SASL PLAIN"}),
-    "signed in": (PLAIN, True, {"USER", "SASL PLAIN"}),
-    "no certificate": (Situation("mx", False, False, True), False, {"USER", "SASL PLAIN"}),
+    "secure": (SECURE, False, {"USER", "SASL SCRAM-SHA-256 PLAIN"}),
+    "TLS 1.2": (BOUND, False, {"USER", "SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN"}),
+    "signed in": (PLAIN, True, {"USER", "SASL SCRAM-SHA-256 PLAIN", "IMPLEMENTATION Merpati"}),
+    "no certificate": (Situation("mx", False, False, True), False, {"USER", "SASL SCRAM-SHA-256 PLAIN"}),
 }
 
 
@@ -244,7 +291,7 @@ class TestTls:
         situation, signed_in, more = CAPABILITIES[name]
         first, *lines, last = Driver(situation, signed_in=signed_in).ask("CAPA")
         assert first.startswith("+OK") and last == "."
-        always = {"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "IMPLEMENTATION Merpati"}
+        always = {"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "UTF8 USER", "LANG"}
         assert sorted(lines) == sorted(always | more)
 
 
@@ -344,7 +391,7 @@ class TestFaults:
         for told in (
             lambda: machine.signed_in(INBOX),
             lambda: machine.updated(None),
-            machine.tls_started,
+            lambda: machine.tls_started({}),
             machine.tls_failed,
         ):
             with pytest.raises(LocalFault):
@@ -391,3 +438,65 @@ def test_any_octets_end_in_answers(portions: list[bytes], signed_in: bool) -> No
     assert sum(isinstance(event, Goodbye) for event in driver.events) <= 1
     if any(isinstance(event, Goodbye) for event in driver.events):
         assert isinstance(driver.events[-1], Goodbye)
+
+
+class TestLanguages:
+    """RFC 6856 3."""
+
+    ROWS = (
+        # (what is asked, the answer's first line, how a refusal sounds after it)
+        ("LANG id", "+OK id Bahasa ini yang dipakai sekarang", "-ERR Perintah tidak dikenal"),
+        ("LANG ID-Latn-ID", "+OK id Bahasa ini yang dipakai sekarang", "-ERR Perintah tidak dikenal"),
+        ("LANG en-GB", "+OK en This is the language now", "-ERR Unknown command"),
+        ("LANG i-default", "+OK i-default This is the language now", "-ERR Unknown command"),
+        ("LANG *", "+OK en This is the language now", "-ERR Unknown command"),
+        ("LANG de", "-ERR That language is not spoken here", "-ERR Unknown command"),
+        ("LANG toolongforasubtag", "-ERR Syntax: LANG [language]", "-ERR Unknown command"),
+        ("LANG en id", "-ERR Syntax: LANG [language]", "-ERR Unknown command"),
+    )
+
+    @pytest.mark.parametrize("signed_in", [False, True])
+    @pytest.mark.parametrize(("asked", "answer", "after"), ROWS, ids=[row[0] for row in ROWS])
+    def test_choosing_one(self, asked: str, answer: str, after: str, signed_in: bool) -> None:
+        driver = Driver(signed_in=signed_in)
+        assert driver.ask(asked) == [answer]
+        assert driver.ask("XYZZY") == [after]
+
+    def test_their_list(self) -> None:
+        driver = Driver()
+        assert driver.ask("LANG") == ["+OK Languages", "en English", "id Bahasa Indonesia", "."]
+        driver.ask("LANG id")
+        assert driver.ask("LANG") == ["+OK Daftar bahasa", "en English", "id Bahasa Indonesia", "."]
+
+    def test_programs_are_told_the_same_in_every_language(self) -> None:
+        driver = Driver()
+        driver.ask("LANG id")
+        driver.ask("USER bob")
+        assert driver.ask("PASS wrong") == ["-ERR [AUTH] Nama atau kata sandi salah"]
+
+    def test_the_handshake_forgets_it(self) -> None:
+        driver = Driver()
+        driver.ask("LANG id")
+        driver.ask("STLS")
+        assert driver.ask("XYZZY") == ["-ERR Unknown command"]
+
+
+class TestUtf8:
+    """RFC 6856 2.1."""
+
+    def test_it_is_for_messages_too(self) -> None:
+        driver = Driver()
+        assert driver.ask("UTF8") == ["+OK UTF-8 from here on"]
+        driver.feed(b"USER bob\r\nPASS right\r\nRETR 1\r\nTOP 2 0\r\n")
+        assert driver.events[-2:] == [Retrieve(7, 11, None, True), Retrieve(7, 13, 0, True)]
+
+    def test_not_unasked(self) -> None:
+        assert Driver(signed_in=True).feed(b"RETR 1\r\n").events == [Retrieve(7, 11, None, False)]
+
+    def test_only_before_sign_in(self) -> None:
+        assert Driver(signed_in=True).ask("UTF8") == ["-ERR Signed in already"]
+
+    def test_the_handshake_forgets_it(self) -> None:
+        driver = Driver().feed(b"UTF8\r\nSTLS\r\n")
+        driver.feed(b"USER bob\r\nPASS right\r\nRETR 1\r\n")
+        assert driver.events[-1] == Retrieve(7, 11, None, False)

@@ -299,12 +299,12 @@ class TestTls:
     async def test_passwords_only_under_tls(self, house: House) -> None:
         client = await house.client(allow_plaintext_loopback=False)
         before = await client.ask_many("CAPA")
-        assert "STLS" in before and not {"USER", "SASL PLAIN"} & set(before)
+        assert "STLS" in before and not {"USER", "SASL SCRAM-SHA-256 PLAIN"} & set(before)
         assert await client.ask(f"USER {NAME}") == "-ERR Sign in over TLS only"
         assert await client.ask("STLS") == "+OK Begin TLS"
         await client.start_tls()
         after = await client.ask_many("CAPA")
-        assert "STLS" not in after and {"USER", "SASL PLAIN"} <= set(after)
+        assert "STLS" not in after and {"USER", "SASL SCRAM-SHA-256 PLAIN"} <= set(after)
         await client.sign_in()
 
     async def test_nothing_injected_before_the_handshake_is_answered_after_it(self, house: House) -> None:

@@ -29,7 +29,7 @@ async def test_where_it_is_offered(start: Start) -> None:
     smtps, submission = await start(Listener.SUBMISSIONS), await start(Listener.SUBMISSION)
     strict = await start(Listener.SUBMISSION, allow_plaintext_loopback=False)
     port_25 = await start()
-    auth = "\nAUTH PLAIN LOGIN"
+    auth = "\nAUTH SCRAM-SHA-256 PLAIN LOGIN"
     async with await SmtpClient.connect(smtps.port, tls=True) as smtp:
         await smtp.expect(220)
         said = await smtp.command("EHLO a", 250)

@@ -8,8 +8,9 @@ import asyncio
 import binascii
 
 from ...accounts.accounts import SignedInAccount
+from ...accounts.exchange import begin
 from ...mail.reply import Reply
-from ...sasl import CANCEL, MECHANISMS, Challenge, Credentials, decode_response
+from ...sasl import CANCEL, Challenge, Fault, decode_response
 from .. import render
 from ..answers import Done, HangUp, Refusal
 from ..enabled import switched_on
@@ -79,18 +80,22 @@ async def login(session: Session, command: Login) -> Done:
 
 
 async def authenticate(session: Session, command: Authenticate) -> Done:
-    make = MECHANISMS.get(command.mechanism)
-    if make is None:
+    exchange = begin(
+        command.mechanism,
+        session.accounts,
+        bindings=session.bindings,
+        protocol="imap",
+        ip=session.connection.peer_ip,
+    )
+    if exchange is None:
         raise Refusal("That mechanism is not offered", "CANNOT")
     _may_sign_in(session)
-    mechanism = make()
-    step = mechanism.start(command.initial)
-    while isinstance(step, Challenge):
-        answer = await _answer(session, step.data)
-        step = mechanism.step(answer)
-    if not isinstance(step, Credentials):
+    found = await exchange.start(command.initial)
+    while isinstance(found, Challenge):
+        found = await exchange.answer(await _answer(session, found.data))
+    if isinstance(found, Fault):
         raise Refusal("The name or the password cannot be right", "AUTHENTICATIONFAILED")
-    return await _sign_in(session, step.username, step.password)
+    return _signed_in(session, found)
 
 
 async def _answer(session: Session, challenge: bytes) -> bytes:
@@ -117,7 +122,13 @@ def _may_sign_in(session: Session) -> None:
 
 
 async def _sign_in(session: Session, username: str, password: str) -> Done:
-    answer = await session.accounts.sign_in(username, password, protocol="imap", ip=session.connection.peer_ip)
+    return _signed_in(
+        session, await session.accounts.sign_in(username, password, protocol="imap", ip=session.connection.peer_ip)
+    )
+
+
+def _signed_in(session: Session, answer: SignedInAccount | Reply) -> Done:
+    """Raises Refusal."""
     match answer:
         case Reply():
             # A client that is told UNAVAILABLE tries again later and does not ask its user for another password.
@@ -152,7 +163,7 @@ async def idle(session: Session, command: Idle) -> Done:
         try:
             await session.receive(min(until, still_here_at))
         except HangUp:
-            if session.connection.ended or clock() >= until:
+            if session.connection.ended or session.access_ended or clock() >= until:
                 raise
             session.send(render.untagged("OK", "Still here"))
             still_here_at = clock() + session.settings.still_here_s

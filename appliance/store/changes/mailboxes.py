@@ -168,7 +168,7 @@ def _new_name(name: str) -> str:
 def remove_mailbox(tx: Tx, mailbox: Mailbox) -> None:
     uids = [uid for (uid,) in tx.connection.execute("SELECT uid FROM messages WHERE mailbox_id = ?", (mailbox.id,))]
     expunge_in(tx, mailbox.id, uids)
-    for table in ("expunged", "annotations", "mailbox_rights"):
+    for table in ("expunged", "annotations", "mailbox_rights", "unique_id_epochs"):
         tx.connection.execute(f"DELETE FROM {table} WHERE mailbox_id = ?", (mailbox.id,))
     tx.connection.execute("DELETE FROM mailboxes WHERE id = ?", (mailbox.id,))
 
