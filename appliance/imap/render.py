@@ -188,7 +188,7 @@ def section(wanted: Section) -> bytes:
     if wanted.fields:
         name += b" (%b)" % b" ".join(map(astring, wanted.fields))
     origin = b"" if wanted.partial is None else b"<%d>" % wanted.partial[0]
-    return b"BODY[%b]%b" % (name, origin)
+    return b"%b[%b]%b" % (wanted.form.encode("ascii"), name, origin)
 
 
 def envelope(fields: EnvelopeFields) -> bytes:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ..store import mailboxes, messages
 from ..store.refusals import NoSuchMailbox
 from . import render
+from .decoded import LastDecoded
 from .rights import ALL, settable_flags
 from .view import SEEN, FlagRow, Journal, MailboxView
 
@@ -38,6 +39,7 @@ class Selected:
     opened: MailboxView | Unread
     journal: Journal
     doubtful: bool = False  # it may be no more
+    decoded: LastDecoded = field(default_factory=LastDecoded)
     saved: array[int] = field(default_factory=lambda: array("I"))
     owner_id: int = 0  # the account whose mailbox it is
     rights: str = ALL  # of this client's account (RFC 4314), as they last were

@@ -66,12 +66,14 @@ class ImapSettings:
 
 @dataclass(slots=True, frozen=True)
 class Portion:
-    """Octets of a message that are sent as they are read: `before`, then content[start : start + length]."""
+    """Octets of a message that are sent as they are read: `before`, then content[start : start + length]. with_nul: the
+    literal may hold NUL (RFC 3516)."""
 
     before: bytes
     content: Content
     start: int
     length: int
+    with_nul: bool = False
 
 
 class Session:
@@ -325,7 +327,7 @@ class Session:
         sent = 0
         try:
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                self.send(piece.replace(b"\0", b"\x80"))
+                self.send(piece if portion.with_nul else piece.replace(b"\0", b"\x80"))
                 sent += len(piece)
                 await self.flush(at_least=FLUSH_OCTETS)
         except StoreRefusal as refusal:

@@ -91,6 +91,12 @@ class Reader:
         self.at += size
         return Text(octets)
 
+    def string8(self) -> Text:
+        """literal8 of RFC 3516, which may hold NUL."""
+        size = int(self.match(re.compile(rb"~\{(\d+)\}\r\n"), "a literal8").group(1))
+        self.at += size
+        return Text(self.octets[self.at - size : self.at])
+
     def nstring(self) -> Text | None:
         return None if self.take(b"NIL") else self.string()
 
@@ -174,7 +180,7 @@ def fetched(number: int, reader: Reader) -> Fetched:
     reader.need(b"(")
     while True:
         name = reader.match(re.compile(rb"[A-Z0-9.]+"), "a fetch item").group().decode()
-        if name == "BODY" and reader.octets.startswith(b"[", reader.at):
+        if name in ("BODY", "BINARY", "BINARY.SIZE") and reader.octets.startswith(b"[", reader.at):
             name += reader.match(_SECTION, "a section").group().decode("latin-1")
         reader.need(b" ")
         if name in result.items:
@@ -214,6 +220,10 @@ def _item(name: str, reader: Reader) -> object:
             return reader.nstring()
     if name.startswith("BODY["):
         return reader.nstring()
+    if name.startswith("BINARY.SIZE["):
+        return reader.number()
+    if name.startswith("BINARY["):
+        return reader.string8() if reader.octets.startswith(b"~", reader.at) else reader.nstring()
     raise reader.fail(f"there is no item {name}")
 
 

@@ -23,7 +23,8 @@ from ...store.messages import MessageRow, rows
 from ...store.refusals import Damaged
 from .. import render, sections
 from ..answers import Done, refused_by_store
-from ..grammar.fetch import Fetch, Item, Section, SectionText
+from ..decoded import UnknownEncoding, encoding_of
+from ..grammar.fetch import Fetch, Form, Item, Section, SectionText
 from ..object_ids import email_id, thread_id
 from ..selected import Selected
 from ..session import FLUSH_OCTETS, Portion, Session
@@ -138,9 +139,9 @@ async def fetch(session: Session, command: Fetch) -> Done:
     if not plan.needs_rows:
         await _from_view(session, selected.view, places, plan)
         return Done("Fetched")
-    missing, damaged = await _from_store(session, selected, places, command, plan)
-    if damaged is not None:  # the others were given
-        return refused_by_store(damaged)
+    missing, refused = await _from_store(session, selected, places, command, plan)
+    if refused is not None:  # the others were given
+        return refused
     if missing and not command.by_uid:
         # RFC 2180 4.1.3: what is left was given; the client learns by NOOP which are gone.
         return Done("Some of the messages are gone", "EXPUNGEISSUED", "NO")
@@ -161,12 +162,12 @@ async def _from_view(session: Session, view: MailboxView, places: Sequence[int],
 
 async def _from_store(
     session: Session, selected: Selected, places: Sequence[int], command: Fetch, plan: Plan
-) -> tuple[bool, Damaged | None]:
+) -> tuple[bool, Done | None]:
     """(whether some of the messages were gone, why the body of one could not be given)."""
     at_once = CONTENTS_AT_ONCE if plan.sections else ROWS_AT_ONCE
     with_flags = Plan.of(command, with_flags=True)
     newly_seen: set[int] = set()  # their answers tell the flags as well
-    missing, damaged = False, None
+    missing, refused = False, None
     start = 0
     while start < len(places):
         some = places[start : start + at_once]
@@ -184,12 +185,14 @@ async def _from_store(
                 else:
                     session.send(piece)
                     await session.flush(at_least=FLUSH_OCTETS)
+        if batch.undecodable:
+            refused = Done("A part is encoded in a way that is not known here", "UNKNOWN-CTE", "NO")
         if batch.damaged is not None:
-            damaged = batch.damaged
-            session.store.note_damaged(damaged)
+            refused = refused_by_store(batch.damaged)
+            session.store.note_damaged(batch.damaged)
         missing = missing or gone
         start += done
-    return missing, damaged
+    return missing, refused
 
 
 class _Batch:
@@ -206,6 +209,7 @@ class _Batch:
         self._pieces: list[Piece] = []
         self._octets = 0
         self.damaged: Damaged | None = None  # why a message was left out
+        self.undecodable = False  # RFC 3516 4.3: the same
 
     def read(self, connection: sqlite3.Connection, places: Sequence[int]) -> tuple[int, bool, list[Piece]]:
         """(how many places were done, whether one was gone, what to send)."""
@@ -226,6 +230,9 @@ class _Batch:
                 except Damaged as damage:
                     del self._pieces[pieces:]
                     self._octets, self.damaged = octets, damage
+                except UnknownEncoding:
+                    del self._pieces[pieces:]
+                    self._octets, self.undecodable = octets, True
         return len(places), len(found) < len(uids), self._pieces
 
     def _message(self, connection: sqlite3.Connection, place: int, row: MessageRow) -> None:
@@ -247,6 +254,9 @@ class _Batch:
 
     def _section(self, section: Section, facts: Facts, content: Content) -> None:
         prefix = facts.known_row.prefix
+        if section.form is not Form.BODY:
+            self._binary(section, facts, content)
+            return
         if not section.part and section.text is SectionText.WHOLE:
             span: sections.Span | None = sections.Span(0, content.size, prefixed=True)
         else:
@@ -270,6 +280,46 @@ class _Batch:
             return
         self._add(b"{%d}\r\n" % (len(before) + length))
         self._pieces.append(Portion(before, content, start, length))
+
+    def _binary(self, section: Section, facts: Facts, content: Content) -> None:
+        """A part decoded; a whole message has no encoding of its own, and is given as it is, with its NULs."""
+        row, before, start = facts.known_row, b"", 0
+        if section.part:
+            part = sections.find_part(section.part, facts.known_structure.root)
+            if part is None:
+                self._add(b"0" if section.form is Form.SIZE else b"NIL")
+                return
+            decoded = self._selected.decoded.get(
+                row.blob_id, content, part.body_start, part.end, encoding_of(part)
+            )
+            content, work = decoded, decoded.decoded_octets
+        else:
+            before = row.prefix
+        if section.form is Form.SIZE:
+            self._add(b"%d" % (len(before) + content.size))
+        else:
+            if section.partial is None:
+                length = content.size
+            else:
+                offset, count = section.partial
+                start = max(0, offset - len(before))
+                before = before[offset : offset + count]
+                up_to = start + count - len(before)
+                up_to = decoded.reach(up_to) if section.part else min(up_to, content.size)
+                length = max(0, up_to - start)
+            self._binary_literal(Portion(before, content, start, length, with_nul=True))
+        if section.part:  # a batch is short where much has to be decoded
+            self._octets += (decoded.decoded_octets - work) // 8
+
+    def _binary_literal(self, portion: Portion) -> None:
+        """RFC 3516 7: literal8 where it holds NUL, or may."""
+        size = len(portion.before) + portion.length
+        if portion.length > INLINE_OCTETS:
+            self._add(b"~{%d}\r\n" % size)
+            self._pieces.append(portion)
+            return
+        octets = portion.before + b"".join(portion.content.pieces(portion.start, portion.length))
+        self._add(b"%b{%d}\r\n%b" % (b"~" if b"\0" in octets else b"", len(octets), octets))
 
     def _literal(self, octets: bytes) -> None:
         # A literal cannot hold NUL (RFC 3501 9: CHAR8); as in Dovecot it becomes 0x80, so that sizes stay true.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ..values import SequenceSet
@@ -40,6 +40,14 @@ class SectionText(StrEnum):
     MIME = "MIME"
 
 
+class Form(StrEnum):
+    """How a section is to be given: as it is, decoded, or only how large it is when decoded. RFC 3516 4.2."""
+
+    BODY = "BODY"
+    BINARY = "BINARY"
+    SIZE = "BINARY.SIZE"
+
+
 @dataclass(slots=True, frozen=True)
 class Section:
     """`BODY[1.2.HEADER.FIELDS (From To)]<0.100>`: part numbers, last word, field names as written, (offset, octets)."""
@@ -49,6 +57,7 @@ class Section:
     fields: tuple[bytes, ...] = ()
     partial: tuple[int, int] | None = None
     peek: bool = False
+    form: Form = Form.BODY
 
 
 @dataclass(slots=True, frozen=True)
@@ -94,10 +103,24 @@ def _items(cursor: Cursor) -> tuple[Item | Section, ...]:
         return MACROS[name]
     if name in (b"BODY", b"BODY.PEEK") and cursor.stands(b"["):
         return (section(cursor, peek=name == b"BODY.PEEK"),)
+    if name in (b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"):
+        return (_binary(cursor, name),)
     try:
         return (Item(name.decode("ascii")),)
     except ValueError:
         raise GrammarFault("there is nothing of that name to fetch") from None
+
+
+def _binary(cursor: Cursor, name: bytes) -> Section:
+    """section-binary = "[" [section-part] "]" (RFC 3516 7), after BINARY or BINARY.PEEK with a partial."""
+    found = section(cursor, peek=name != b"BINARY")
+    if found.text is not SectionText.WHOLE:
+        raise GrammarFault("only whole parts are decoded")
+    if name != b"BINARY.SIZE":
+        return replace(found, form=Form.BINARY)
+    if found.partial is not None:
+        raise GrammarFault("BINARY.SIZE is that of a whole part")
+    return replace(found, form=Form.SIZE)
 
 
 def section(cursor: Cursor, *, peek: bool) -> Section:
