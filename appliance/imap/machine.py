@@ -61,6 +61,7 @@ ALLOWED: dict[bytes, frozenset[State]] = {
     b"LIST": _SIGNED_IN,
     b"LSUB": _SIGNED_IN,
     b"NAMESPACE": _SIGNED_IN,
+    b"NOTIFY": _SIGNED_IN,  # RFC 5465 3
     b"RENAME": _SIGNED_IN,
     b"SELECT": _SIGNED_IN,
     b"STATUS": _SIGNED_IN,

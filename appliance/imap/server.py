@@ -12,6 +12,7 @@ import socket
 import ssl
 from array import array
 from collections.abc import Callable
+from functools import partial
 
 from ..accounts.accounts import Accounts
 from ..store.interface import Store
@@ -21,6 +22,7 @@ from ..wire.listener import Listener
 from . import render
 from .answers import Done, HangUp, Refusal, refused_by_store
 from .commands.append import append_message
+from .commands.notify import tell_watched, unasked
 from .commands.session import HANDSHAKE_S
 from .commands.table import DOES, goes_by_numbers, may_tell_expunged
 from .grammar.command import Command
@@ -81,7 +83,8 @@ class ImapServer:
             settings=self._settings,
             tls_context=self._tls,
         )
-        with self._store.bus.listening(session.hear):
+        bus = self._store.bus
+        with bus.listening(session.hear), bus.listening(session.hear_watched):
             await converse(session)
 
 
@@ -105,7 +108,7 @@ async def converse(session: Session) -> None:
 
 
 async def _answer_next(session: Session) -> None:
-    match await session.next_event():
+    match await session.next_event(partial(unasked, session)):
         case (CommandReady(tag, command) | AppendReady(tag, command)) as event:
             done = await _run(session, event)
             end = await _news(session, command)
@@ -156,6 +159,7 @@ async def _news(session: Session, command: Command) -> HangUp | None:
     """What others did meanwhile. It cannot undo the command: the tagged response is said before what is returned."""
     try:
         await session.tell_news(may_expunge=may_tell_expunged(command), look=isinstance(command, (Noop, Check)))
+        await tell_watched(session)
     except HangUp as end:
         return end
     except StoreRefusal as refusal:

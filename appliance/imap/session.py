@@ -12,7 +12,7 @@ import contextlib
 import logging
 import sqlite3
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -34,6 +34,7 @@ from .capabilities import Situation, capabilities
 from .enabled import Extension
 from .machine import Event as WireEvent
 from .machine import ImapMachine, State
+from .notify import Watch
 from .selected import Selected, read_news, read_view
 from .values import SequenceSet
 from .view import Exists, MailboxView, Note
@@ -94,6 +95,8 @@ class Session:
         self.machine = ImapMachine()
         self.selected: Selected | None = None
         self.tag = ""  # of the command that runs, which ESEARCH repeats
+        self.watch: Watch | None = None  # what NOTIFY asked for
+        self.fetch_new: Callable[[Session, list[int]], Awaitable[None]] | None = None  # and of new messages
         self._account: SignedInAccount | None = None
         self._out = bytearray()
         self._midway = False
@@ -219,6 +222,12 @@ class Session:
             selected.doubtful = True  # the selected mailbox may be among the deleted ones
             self.connection.nudge()
 
+    def hear_watched(self, event: Event) -> None:
+        """Another listener of the bus, for what NOTIFY asked for."""
+        selected_id = None if self.selected is None else self.selected.mailbox_id
+        if self.watch is not None and self.watch.hear(event, selected_id=selected_id):
+            self.connection.nudge()
+
     async def tell_news(self, *, may_expunge: bool, look: bool = False) -> None:
         """Brings client and view up to date. look: ask the store even when the bus told nothing.
 
@@ -245,9 +254,12 @@ class Session:
         first_recent_uid = news.first_recent_uid
         if not selected.read_only and any(row[0] >= first_recent_uid for row in news.rows):
             first_recent_uid = await self.take_recent(selected.mailbox_id)
+        known = selected.view.uids[-1] if len(selected.view) else 0
         told = selected.view.apply(news.rows, news.gone, first_recent_uid=first_recent_uid, may_expunge=may_expunge)
         journal.caught_up(news.modseq)
-        self.send(render.changes(told))
+        self.send(render.changes(told if self.watch is None else self.watch.of_selected(told)))
+        if self.fetch_new is not None:
+            await self.fetch_new(self, [row[0] for row in news.rows if row[0] > known])
 
     async def _look_at_rights(self, selected: Selected) -> None:
         """Of another's mailbox. Raises HangUp when it may not be read any more (RFC 4314 5.1.1)."""
@@ -341,11 +353,14 @@ class Session:
 
     # octets in
 
-    async def next_event(self) -> WireEvent:
-        """What the client says next. Raises HangUp when it says nothing for too long, or hung up itself."""
+    async def next_event(self, meanwhile: Callable[[], Awaitable[None]] | None = None) -> WireEvent:
+        """What the client says next. Raises HangUp when it says nothing for too long, or hung up itself. meanwhile: run
+        before each wait for a command to begin."""
         since = self._now_s()
         self._must_have_access()
         while (event := self.machine.next_event()) is None:
+            if meanwhile is not None and not self.machine.in_command:
+                await meanwhile()
             await self.flush()
             before = self.machine.holds
             await self.receive(self._deadline(since))

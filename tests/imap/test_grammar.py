@@ -18,6 +18,7 @@ from appliance.imap.grammar.append import Append, Literal, Message, Replace, Url
 from appliance.imap.grammar.command import READERS, UID_READERS, Command, parse_command
 from appliance.imap.grammar.cursor import Cursor, GrammarFault
 from appliance.imap.grammar.list import List
+from appliance.imap.grammar.notify import Notify
 from appliance.imap.values import SAVED, STAR, SequenceSet
 
 ONE = SequenceSet(((1, 1),))
@@ -28,6 +29,7 @@ COMMANDS: dict[bytes, Command] = {
     b"CAPABILITY": c.Capability(),
     b"noop": c.Noop(),
     b"NOOP  ": c.Noop(),
+    b"NOTIFY NONE": Notify(),
     b"LOGOUT": c.Logout(),
     b"STARTTLS": c.StartTls(),
     b"COMPRESS deflate": c.Compress("DEFLATE"),

@@ -298,7 +298,7 @@ class ImapClient:
                     raise reader.fail("more are recent than there are")
             case b"EXPUNGE":
                 reader.end()
-                if self._running is None:
+                if self._running is None and not self.expunged_any_time:
                     raise reader.fail("EXPUNGE while no command is in progress")
                 if self._running in (b"FETCH", b"STORE", b"SEARCH", b"SORT", b"THREAD") and not self._by_uid:
                     raise reader.fail("EXPUNGE in answer to FETCH, STORE, SEARCH, SORT or THREAD")

@@ -28,6 +28,7 @@ from ..grammar.session import (
 )
 from ..machine import Fatal, Line
 from ..session import Session
+from .notify import tell_watched, unasked
 
 HANDSHAKE_S = 30.0
 
@@ -155,6 +156,7 @@ async def idle(session: Session, command: Idle) -> Done:
     session.machine.expect_line()
     session.send(render.continuation("idling"))
     await session.tell_news(may_expunge=True, look=True)
+    await tell_watched(session)
     clock = asyncio.get_running_loop().time
     until = clock() + session.settings.idle_timeout_s
     still_here_at = clock() + session.settings.still_here_s
@@ -167,7 +169,7 @@ async def idle(session: Session, command: Idle) -> Done:
                 raise
             session.send(render.untagged("OK", "Still here"))
             still_here_at = clock() + session.settings.still_here_s
-        await session.tell_news(may_expunge=True)
+        await unasked(session, idling=True)
     match event:
         case Line(octets) if octets.strip().upper() == b"DONE":
             return Done("No longer idle")

@@ -13,10 +13,11 @@ from ..grammar import session as s
 from ..grammar.command import Command
 from ..grammar.fetch import Fetch
 from ..grammar.list import List
+from ..grammar.notify import Notify
 from ..grammar.search import Search
 from ..grammar.sort import Sort, Thread
 from ..session import Session
-from . import append, fetch, mailboxes, messages, search, session, sort, status
+from . import append, fetch, mailboxes, messages, notify, search, session, sort, status
 from . import list as list_
 
 # The value's second parameter is of the key's type, which a dict cannot say.
@@ -50,6 +51,7 @@ DOES: dict[type, Callable[[Session, Any], Awaitable[Done]]] = {
     g.Move: messages.move,
     g.StoreFlags: messages.store,
     Fetch: fetch.fetch,
+    Notify: notify.notify,
     Search: search.search,
     Sort: sort.sort,
     Thread: sort.thread,

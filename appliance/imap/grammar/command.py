@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from . import append, fetch, mailboxes, messages, search, session, sort
+from . import append, fetch, mailboxes, messages, notify, search, session, sort
 from . import list as list_
 from .append import Append, Replace
 from .cursor import Cursor, GrammarFault
@@ -26,12 +26,13 @@ from .mailboxes import (
     Unselect,
 )
 from .messages import Copy, Expunge, Move, StoreFlags
+from .notify import Notify
 from .search import Search
 from .session import Authenticate, Capability, Compress, Enable, Id, Idle, Login, Logout, Noop, StartTls
 from .sort import Sort, Thread
 
 Command = (
-    Append | Authenticate | Capability | Check | Close | Compress | Copy | Create | Delete | Enable | Expunge | Fetch | Id | Idle | List | Login | Logout | Lsub | Move | Namespace | Noop | Rename | Replace | Search | Select | Sort | StartTls | Status | StoreFlags | Subscribe | Thread | Unselect
+    Append | Authenticate | Capability | Check | Close | Compress | Copy | Create | Delete | Enable | Expunge | Fetch | Id | Idle | List | Login | Logout | Lsub | Move | Namespace | Noop | Notify | Rename | Replace | Search | Select | Sort | StartTls | Status | StoreFlags | Subscribe | Thread | Unselect
 )  # fmt: skip
 
 Reader = Callable[[Cursor], Command]
@@ -59,6 +60,7 @@ READERS: dict[bytes, Reader] = {
     b"MOVE": messages.move,
     b"NAMESPACE": mailboxes.namespace,
     b"NOOP": session.noop,
+    b"NOTIFY": notify.notify,
     b"RENAME": mailboxes.rename,
     b"REPLACE": append.replace,
     b"SEARCH": search.search,

@@ -97,6 +97,11 @@ def fetch(cursor: Cursor, *, by_uid: bool = False) -> Fetch:
     return Fetch(messages, tuple(dict.fromkeys(items)), by_uid)
 
 
+def fetch_att_list(cursor: Cursor) -> tuple[Item | Section, ...]:
+    """"(" fetch-att *(SP fetch-att) ")", as NOTIFY has it (RFC 5465 8)."""
+    return tuple(item for items in cursor.parenthesised(lambda: _items(cursor)) for item in items)
+
+
 def _items(cursor: Cursor) -> tuple[Item | Section, ...]:
     name = cursor.match(_NAME, "something to fetch").group().upper()
     if name in MACROS:
