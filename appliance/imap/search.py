@@ -4,39 +4,32 @@ A matcher answers True, False, or None for "cannot say yet": a Candidate is firs
 its row, then with its structure, then with its content. So most messages are decided without reading them, and what must be read is
 read once. Cheap keys are tried before dear ones.
 
-Texts are compared without regard to case and accents' composition (RFC 5051), after decoding encoded words, transfer
-encodings and charsets. BODY and TEXT look into text parts and into the headers of all parts, attachments' names included,
-not into other attachments. Days of INTERNALDATE are days of UTC, as it is shown; a Date header counts by its own zone.
+Which texts a message has, `searchable.py` says. Days of INTERNALDATE are days of UTC, as it is shown; a Date header counts
+by its own zone.
 RFC 3501 6.4.4, RFC 5032 (OLDER, YOUNGER), RFC 5182 (`$`), RFC 7162 3.1.5 (MODSEQ), RFC 8474 5 (EMAILID, THREADID),
 RFC 8514 4.3 (SAVEDSINCE …).
 """
 
 from __future__ import annotations
 
-import codecs
-import unicodedata
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import IntEnum
 
 from ..mail.content import Content
-from ..mime.addresses import MailboxOrGroup
-from ..mime.charsets import TransferDecoder, codec_for
 from ..mime.dates import parse_date
-from ..mime.encoded_words import decode
-from ..mime.headers import header_values, split_headers
-from ..mime.parts import Part, Structure
+from ..mime.parts import Structure
 from .grammar import search as keys
 from .grammar.search import Key, When
 from .object_ids import thread_id
+from .searchable import FROM_STRUCTURE, LONGEST_HEADER, body_texts, contain, fold, header_text, values_of
 from .values import SequenceSet
 from .view import RECENT
 
 FLAG_BITS = {"\\seen": 1, "\\answered": 2, "\\flagged": 4, "\\deleted": 8, "\\draft": 16, "\\recent": RECENT}
-LONGEST_HEADER = 256 * 1024  # of one part that is looked into
 
 
 class Level(IntEnum):
@@ -265,15 +258,10 @@ def _sent(when: When, wanted: date) -> Matcher:
 # texts
 
 
-def fold(text: str) -> str:
-    """What two texts share that differ in case or composition only. RFC 5051 2."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFKD", text.casefold()).casefold()
-
-
 def _header(name: str, text: str) -> _Weighed:
     needle = fold(text)
     # Without a text only the field's presence counts, of which the structure does not tell.
-    from_structure = _FROM_STRUCTURE.get(name.lower()) if needle else None
+    from_structure = FROM_STRUCTURE.get(name.lower()) if needle else None
     if from_structure is not None:
         read = from_structure
 
@@ -283,39 +271,13 @@ def _header(name: str, text: str) -> _Weighed:
             return any(needle in fold(value) for value in read(candidate.structure))
 
         return _FIELD, in_structure
-    wanted = name.encode("latin-1", "replace")
 
     def in_header(candidate: Candidate) -> bool | None:
         if candidate.level < Level.WHOLE:
             return None
-        return any(needle in fold(decode(value)) for value in header_values(candidate.header(), wanted))
+        return any(needle in value for value in values_of(candidate.header(), name))
 
     return _HEADER, in_header
-
-
-def _addresses(items: tuple[MailboxOrGroup, ...]) -> Iterator[str]:
-    for item in items:
-        name = decode(item.name or b"")
-        if item.host is None:
-            yield decode(item.mailbox or b"")
-        else:
-            yield f"{name} <{decode(item.address)}>"
-
-
-def _field(value: bytes | None) -> Iterator[str]:
-    if value is not None:
-        yield decode(value)
-
-
-_FROM_STRUCTURE: dict[str, Callable[[Structure], Iterator[str]]] = {
-    "from": lambda structure: _addresses(structure.envelope.from_),
-    "to": lambda structure: _addresses(structure.envelope.to),
-    "cc": lambda structure: _addresses(structure.envelope.cc),
-    "bcc": lambda structure: _addresses(structure.envelope.bcc),
-    "subject": lambda structure: _field(structure.envelope.subject),
-    "message-id": lambda structure: _field(structure.envelope.message_id),
-    "in-reply-to": lambda structure: _field(structure.envelope.in_reply_to),
-}
 
 
 def _content(text: str, *, with_header: bool) -> Matcher:
@@ -326,51 +288,9 @@ def _content(text: str, *, with_header: bool) -> Matcher:
             return None
         if not needle:
             return True
-        if with_header and needle in fold(_readable(candidate.header())):
+        if with_header and needle in header_text(candidate.header()):
             return True
         assert candidate.structure is not None and candidate.content is not None
-        return _in_part(candidate.structure.root, candidate.content, needle, is_root=True)
+        return any(contain(pieces, needle) for pieces in body_texts(candidate.structure.root, candidate.content))
 
     return contains
-
-
-def _readable(header: bytes) -> str:
-    return "\n".join(f"{name.decode('latin-1')}: {decode(value)}" for name, value in split_headers(header))
-
-
-def _in_part(part: Part, content: Content, needle: str, *, is_root: bool = False) -> bool:
-    if not is_root:
-        length = min(part.body_start - part.header_start, LONGEST_HEADER)
-        if needle in fold(_readable(b"".join(content.pieces(part.header_start, length)))):
-            return True
-    if part.children:
-        return any(_in_part(child, content, needle) for child in part.children)
-    return part.type == b"text" and _in_text(part, content, needle)
-
-
-def _in_text(part: Part, content: Content, needle: str) -> bool:
-    """Piece by piece, with an overlap in which a match over the seam fits. No folding makes a text shorter."""
-    transfer, charset = TransferDecoder(part.encoding), _CharsetDecoder(part.charset)
-    overlap = len(needle) + 8
-    tail = ""
-    for piece in content.pieces(part.body_start, part.size_octets):
-        window = tail + charset.feed(transfer.feed(piece))
-        if needle in fold(window):
-            return True
-        tail = window[-overlap:]
-    return needle in fold(tail + charset.feed(transfer.finish(), final=True))
-
-
-class _CharsetDecoder:
-    """Text in pieces; 8-bit text without a charset is UTF-8 until that fails, then Latin."""
-
-    def __init__(self, charset: str) -> None:
-        codec = codec_for(charset)
-        self._decoder = codecs.getincrementaldecoder(codec or "utf-8")("strict" if codec is None else "replace")
-
-    def feed(self, octets: bytes, final: bool = False) -> str:
-        try:
-            return self._decoder.decode(octets, final)
-        except UnicodeError:
-            self._decoder = codecs.getincrementaldecoder("latin-1")("replace")
-            return self._decoder.decode(octets, final)

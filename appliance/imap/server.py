@@ -30,6 +30,7 @@ from .grammar.mailboxes import Check
 from .grammar.session import Compress, Noop, StartTls
 from .machine import AppendReady, CommandReady, Fatal, Fault, NeedContinuation, State
 from .session import FLUSH_OCTETS, ImapSettings, Session
+from .text_index import TextIndex
 
 __all__ = ["ImapServer", "ImapSettings"]
 
@@ -39,7 +40,8 @@ OUR_FAULT = Done("Something went wrong here, try again later", "SERVERBUG", "NO"
 
 
 class ImapServer:
-    """tls: asked for each handshake; None switches STARTTLS off. implicit_tls: connections begin with the handshake."""
+    """tls: asked for each handshake; None switches STARTTLS off. implicit_tls: connections begin with the handshake. index:
+    started and stopped by whoever made it; None: every search for a text looks into each message."""
 
     def __init__(
         self,
@@ -49,11 +51,13 @@ class ImapServer:
         *,
         tls: Callable[[], ssl.SSLContext] | None,
         implicit_tls: bool = False,
+        index: TextIndex | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._accounts = accounts
         self._tls = tls
+        self._index = index
         self._listener = Listener(
             self._serve,
             limits=settings.limits,
@@ -82,6 +86,7 @@ class ImapServer:
             accounts=self._accounts,
             settings=self._settings,
             tls_context=self._tls,
+            index=self._index,
         )
         bus = self._store.bus
         with bus.listening(session.hear), bus.listening(session.hear_watched):

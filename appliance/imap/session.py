@@ -36,6 +36,7 @@ from .machine import Event as WireEvent
 from .machine import ImapMachine, State
 from .notify import Watch
 from .selected import Selected, read_news, read_view
+from .text_index import TextIndex
 from .values import SequenceSet
 from .view import Exists, MailboxView, Note
 from .visible import not_permitted
@@ -86,12 +87,14 @@ class Session:
         accounts: Accounts,
         settings: ImapSettings,
         tls_context: Callable[[], ssl.SSLContext] | None,
+        index: TextIndex | None = None,
     ) -> None:
         self.connection = connection
         self.store = store
         self.accounts = accounts
         self.settings = settings
         self.tls_context = tls_context
+        self.index = index
         self.machine = ImapMachine()
         self.selected: Selected | None = None
         self.tag = ""  # of the command that runs, which ESEARCH repeats

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from appliance.imap.grammar.command import parse_command
-from appliance.imap.grammar.search import Search
+from appliance.imap.grammar.search import Key, Search
 from appliance.imap.object_ids import thread_id
-from appliance.imap.search import Candidate, Level, World, matcher
+from appliance.imap.search import Candidate, Level, Matcher, World, matcher
 from appliance.imap.view import RECENT
 from appliance.mime.structure import StructureScanner
 
@@ -83,6 +83,10 @@ def candidate(level: Level, message: bytes = MESSAGE) -> Candidate:
         found.content = Octets(message)
         found.prefix = b"Return-Path: <jurgen@far.example>\r\n"
     return found
+
+
+def matches_of(key: Key) -> Matcher:
+    return matcher(key, WORLD)
 
 
 def judge(criteria: str, level: Level = Level.WHOLE, message: bytes = MESSAGE) -> bool | None:

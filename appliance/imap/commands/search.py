@@ -1,8 +1,9 @@
 """SEARCH. RFC 3501 6.4.4, RFC 4731, RFC 5182, RFC 9394, RFC 7162 3.1.5; `matching` also finds for SORT and THREAD.
 
-First every message is judged by what the view knows; what is undecided is read in batches on a reader's thread: columns,
-then structures, then contents. Between batches others have their turn, the client is told how far it is (RFC 9585), and a
-search whose client has gone ends. A message that is damaged is not found by what cannot be read of it.
+First every message is judged by what the view knows, then by what the index of texts knows; what is undecided is read
+in batches on a reader's thread: columns, then structures, then contents. Between batches others have their turn, the
+client is told how far it is (RFC 9585), and a search whose client has gone ends. A message that is damaged is not found
+by what cannot be read of it.
 """
 
 from __future__ import annotations
@@ -85,9 +86,8 @@ async def matching(session: Session, key: Key) -> list[int]:
     """The places in the view of all that match, in ascending order."""
     selected = session.the_selected()
     view = selected.view
-    matches = matcher(
-        key, World(len(view), view.uids[-1] if view.uids else 0, saved=selected.saved, now_s=time.time())
-    )
+    world = World(len(view), view.uids[-1] if view.uids else 0, saved=selected.saved, now_s=time.time())
+    matches = matcher(key, world)
     progress = Progress(session.tag, len(view), now_s=now_s())
     found: list[int] = []
     undecided: list[int] = []
@@ -100,6 +100,11 @@ async def matching(session: Session, key: Key) -> list[int]:
             found += more_found
             undecided += more_undecided
             await tell(session, progress, 0)
+    if session.index is not None and (easier := await session.index.narrowed(selected, key, undecided)) is not None:
+        easier_key, possible = easier
+        matches = matcher(easier_key, world)
+        more_found, undecided = await asyncio.to_thread(judged_by_view, view, matches, possible)
+        found += more_found
     whole: list[int] = []
     for start in range(0, len(undecided), ROWS_AT_ONCE):
         some_places = undecided[start : start + ROWS_AT_ONCE]
@@ -131,7 +136,7 @@ async def tell(session: Session, progress: Progress, count: int) -> None:
     await session.flush()
 
 
-def judged_by_view(view: MailboxView, matches: Matcher, places: range) -> tuple[list[int], list[int]]:
+def judged_by_view(view: MailboxView, matches: Matcher, places: Sequence[int]) -> tuple[list[int], list[int]]:
     """(places that match, places that cannot be decided yet)."""
     found: list[int] = []
     undecided: list[int] = []
