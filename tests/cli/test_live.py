@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imaplib
 import json
 import re
 import smtplib
@@ -299,6 +300,17 @@ def test_what_a_command_writes_is_told_to_the_server(live: Live, monkeypatch: py
     assert isinstance(heard[0], AccountsChanged) and isinstance(heard[1], CardWritten)
     assert (heard[1].process, heard[1].octets) == ("command", 8192)
     told.close()  # type: ignore[attr-defined]
+
+
+def test_a_new_password_ends_what_goes_on_with_the_old_one(live: Live) -> None:
+    """The command is another process than the one that the mail program is connected to."""
+    live.run("account", "add", "cut@near.example", "--password-stdin", stdin=PASSWORD + "\n")
+    imap = imaplib.IMAP4("127.0.0.1", live.world.ports["imap"], timeout=60)
+    imap.login("cut@near.example", PASSWORD)
+    live.run("account", "passwd", "cut@near.example", "--password-stdin", stdin=PASSWORD + " anew\n")
+    assert imap.readline() == b"* BYE The password was changed or the account removed, sign in again\r\n"
+    assert imap.readline() == b""
+    imap.shutdown()
 
 
 def test_doctor_beside_the_server(live: Live) -> None:
