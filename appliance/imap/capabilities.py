@@ -34,6 +34,7 @@ _SIGNED_IN = (
     "CATENATE",  # RFC 4469
     "COMPRESS=DEFLATE",  # RFC 4978
     "REPLACE",  # RFC 8508
+    "UTF8=ACCEPT",  # RFC 6855
 )
 
 

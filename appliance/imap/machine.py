@@ -463,7 +463,8 @@ class ImapMachine:
         return CommandReady(tag, command)
 
     def _cursor(self, octets: bytes) -> Cursor:
-        return Cursor(octets, utf8_names=bool(self.enabled & {Extension.UTF8, Extension.IMAP4REV2}))
+        utf8 = Extension.UTF8 in self.enabled
+        return Cursor(octets, utf8_names=utf8 or Extension.IMAP4REV2 in self.enabled, utf8_only=utf8)
 
     def _check_state(self, name: bytes) -> None:
         if self.state not in ALLOWED[name.removeprefix(b"UID ")]:

@@ -219,10 +219,10 @@ def _addresses(items: Sequence[MailboxOrGroup]) -> bytes:
     )
 
 
-def body_structure(part: Part, *, extended: bool) -> bytes:
-    """extended: BODYSTRUCTURE, else BODY. RFC 3501 7.4.2 and 9 (body)."""
+def body_structure(part: Part, *, extended: bool, utf8: bool = False) -> bytes:
+    """extended: BODYSTRUCTURE, else BODY; utf8: the client has asked for it. RFC 3501 7.4.2 and 9 (body)."""
     if part.is_multipart:
-        children = b"".join(body_structure(child, extended=extended) for child in part.children)
+        children = b"".join(body_structure(child, extended=extended, utf8=utf8) for child in part.children)
         more = b" %b %b" % (_parameters(part.params), _disposition_and_on(part)) if extended else b""
         return b"(%b %b%b)" % (children, string(part.subtype), more)
     fields = [
@@ -234,11 +234,12 @@ def body_structure(part: Part, *, extended: bool) -> bytes:
         string(part.encoding or b"7bit"),
         b"%d" % part.size_octets,
     ]
-    # RFC 3501 knows this form for MESSAGE/RFC822 alone; message/global is a basic part to its clients.
-    if part.is_message and part.subtype == b"rfc822":
+    # RFC 3501 knows this form for MESSAGE/RFC822 alone; message/global is a basic part to its clients. RFC 9051 9
+    # (media-message) has both.
+    if part.is_message and (part.subtype == b"rfc822" or utf8):
         inner = part.children[0]
         fields.append(envelope(inner.envelope or EnvelopeFields()))
-        fields.append(body_structure(inner, extended=extended))
+        fields.append(body_structure(inner, extended=extended, utf8=utf8))
         fields.append(b"%d" % part.lines)
     elif part.type == b"text":
         fields.append(b"%d" % part.lines)

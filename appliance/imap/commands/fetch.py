@@ -16,12 +16,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from ...mail.content import Content
-from ...mime.parts import Structure, decode
+from ...mime.parts import EnvelopeFields, Structure, decode
 from ...store.flags import SEEN
 from ...store.interface import Store
 from ...store.messages import MessageRow, rows
 from ...store.refusals import Damaged
-from .. import render, sections
+from .. import downgrade, render, sections
 from ..answers import Done, refused_by_store
 from ..decoded import UnknownEncoding, encoding_of
 from ..grammar.fetch import Fetch, Form, Item, Section, SectionText
@@ -49,6 +49,17 @@ class Facts:
     place: int
     row: MessageRow | None
     structure: Structure | None
+    utf8: bool = False
+
+    @property
+    def envelope(self) -> EnvelopeFields:
+        structure = self.known_structure
+        return structure.envelope if self.utf8 or not structure.has_8bit else downgrade.envelope(structure.envelope)
+
+    def body_structure(self, *, extended: bool) -> bytes:
+        structure = self.known_structure
+        root = structure.root if self.utf8 or not structure.has_8bit else downgrade.structure(structure.root)
+        return render.body_structure(root, extended=extended, utf8=self.utf8)
 
     @property
     def known_row(self) -> MessageRow:
@@ -77,11 +88,9 @@ _RENDER: dict[Item, Callable[[Facts], bytes]] = {
     ),
     Item.INTERNALDATE: lambda facts: b"INTERNALDATE " + render.internal_date(facts.known_row.internal_date),
     Item.RFC822_SIZE: lambda facts: b"RFC822.SIZE %d" % facts.known_row.size_octets,
-    Item.ENVELOPE: lambda facts: b"ENVELOPE " + render.envelope(facts.known_structure.envelope),
-    Item.BODY: lambda facts: b"BODY " + render.body_structure(facts.known_structure.root, extended=False),
-    Item.BODYSTRUCTURE: lambda facts: (
-        b"BODYSTRUCTURE " + render.body_structure(facts.known_structure.root, extended=True)
-    ),
+    Item.ENVELOPE: lambda facts: b"ENVELOPE " + render.envelope(facts.envelope),
+    Item.BODY: lambda facts: b"BODY " + facts.body_structure(extended=False),
+    Item.BODYSTRUCTURE: lambda facts: b"BODYSTRUCTURE " + facts.body_structure(extended=True),
     Item.EMAILID: lambda facts: b"EMAILID (%b)" % _email_id(facts).encode("ascii"),
     Item.THREADID: lambda facts: b"THREADID (%b)" % _thread_id(facts).encode("ascii"),
     Item.SAVEDATE: lambda facts: b"SAVEDATE " + render.internal_date(facts.known_row.saved_at),
@@ -177,6 +186,7 @@ async def _from_store(
                 newly_seen.update(unseen)
                 await set_flags(session, selected, [selected.view.uids[place] for place in unseen], "+", SEEN, "")
         batch = _Batch(session.store, selected, plan, with_flags, newly_seen)
+        batch.utf8 = session.utf8_names
         done, gone, pieces = await session.read(lambda connection, batch=batch, some=some: batch.read(connection, some))  # type: ignore[misc]
         with session.one_piece():
             for piece in pieces:
@@ -210,6 +220,7 @@ class _Batch:
         self._octets = 0
         self.damaged: Damaged | None = None  # why a message was left out
         self.undecodable = False  # RFC 3516 4.3: the same
+        self.utf8 = False  # the client has asked for it
 
     def read(self, connection: sqlite3.Connection, places: Sequence[int]) -> tuple[int, bool, list[Piece]]:
         """(how many places were done, whether one was gone, what to send)."""
@@ -241,7 +252,7 @@ class _Batch:
             structure = decode(row.structure) if row.structure is not None else None
         except ValueError as fault:
             raise Damaged(row.blob_id) from fault
-        facts = Facts(self._selected.view, place, row, structure)
+        facts = Facts(self._selected.view, place, row, structure, utf8=self.utf8)
         line = b"* %d FETCH (%b" % (place + 1, b" ".join([_RENDER[item](facts) for item in plan.items]))
         if plan.sections:
             content = self._store.content_in(connection, row.blob_id)

@@ -50,14 +50,16 @@ class GrammarFault(ValueError):
 
 
 class Cursor:
-    """utf8_names: mailbox names are UTF-8, as the client has asked for (RFC 6855 3, RFC 9051 5.1), not modified UTF-7."""
+    """utf8_names: mailbox names are UTF-8, as the client has asked for (RFC 6855 3, RFC 9051 5.1), not modified UTF-7.
+    utf8_only: no other charset can be named (RFC 6855 3)."""
 
-    __slots__ = ("at", "data", "utf8_names")
+    __slots__ = ("at", "data", "utf8_names", "utf8_only")
 
-    def __init__(self, data: bytes, at: int = 0, *, utf8_names: bool = False) -> None:
+    def __init__(self, data: bytes, at: int = 0, *, utf8_names: bool = False, utf8_only: bool = False) -> None:
         self.data = data
         self.at = at
         self.utf8_names = utf8_names
+        self.utf8_only = utf8_only
 
     # what stands here
 

@@ -210,6 +210,8 @@ def search(cursor: Cursor, *, by_uid: bool = False) -> Search:
     results, partial = return_options(cursor)
     charset = "utf-8"
     if cursor.take(b"CHARSET "):
+        if cursor.utf8_only:
+            raise GrammarFault("all is UTF-8 now, so that no charset can be named")
         charset = named_charset(cursor.astring(), results)
         cursor.space()
     key, by_modseq = search_keys(cursor, charset)

@@ -87,5 +87,7 @@ def _search_criteria(cursor: Cursor, results: frozenset[Return] | None) -> tuple
     """search-criteria = charset 1*(SP search-key)"""
     cursor.space()
     charset = named_charset(cursor.astring(), results)
+    if cursor.utf8_only and charset != "utf-8":  # RFC 6855 erratum 4029
+        raise GrammarFault("all is UTF-8 now, so that no other charset can be named")
     cursor.space()
     return search_keys(cursor, charset)
