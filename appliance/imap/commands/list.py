@@ -1,4 +1,4 @@
-"""LIST and LSUB. RFC 3501 6.3.8-6.3.9, RFC 5258, RFC 5819, RFC 8440, RFC 9051 6.3.9.
+"""LIST and LSUB. RFC 3501 6.3.8-6.3.9, RFC 5258, RFC 5819, RFC 8440, RFC 9590, RFC 9051 6.3.9.
 
 What is listed is found and put into octets on a reader's thread: a household's mailboxes are few, but patterns are a
 stranger's.
@@ -16,6 +16,7 @@ from ..grammar.list import List, Return
 from ..grammar.mailboxes import Lsub
 from ..rights import shown
 from ..session import FLUSH_OCTETS, Session
+from .metadata import noted_on
 from .status import asked, values_of
 
 
@@ -45,6 +46,8 @@ async def list_(session: Session, command: List) -> Done:
                 if Return.STATUS in command.returns and "r" in there.rights:
                     values = values_of(connection, there.mailbox, items, session.settings.message_octets)
                     line += render.status(name, values)
+                if command.metadata:
+                    line += noted_on(connection, account_id, there, name, command.metadata)
             lines.append(line)
         return lines
 

@@ -45,6 +45,18 @@ async def get_metadata(session: Session, command: GetMetadata) -> Done:
     return Done("That is what is noted", f"METADATA LONGENTRIES {longest}" if longest else None)
 
 
+def noted_on(
+    connection: sqlite3.Connection, account_id: int, found: visible.VisibleMailbox, name: bytes, entries: tuple[str, ...]
+) -> bytes:
+    """The response for one mailbox of a LIST, empty where the account may not see what is noted there. RFC 9590 3."""
+    if not any(letter in found.rights for letter in rights.ANY_OF_METADATA):
+        return b""
+    there = annotations_of(connection, found.mailbox.id, account_id)
+    if found.mailbox.special_use:
+        there[SPECIAL_USE] = found.mailbox.special_use.encode()
+    return _answer(name, there, GetMetadata(found.name, entries))[0]
+
+
 def _answer(name: bytes, there: Mapping[str, bytes], command: GetMetadata) -> tuple[bytes, int]:
     """(the response, the size of the longest value that was asked for and left out as too long, or 0)."""
     chosen: dict[str, bytes | None] = {}

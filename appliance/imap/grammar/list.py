@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from .cursor import Cursor, GrammarFault
 from .mailboxes import StatusItem, status_items
+from .metadata import entries
 
 MOST_PATTERNS = 100
 MOST_ENTRIES = 100
@@ -47,7 +48,7 @@ class List:
     selection: frozenset[Selection] = frozenset()
     returns: frozenset[Return] = frozenset()
     status: tuple[StatusItem, ...] = ()
-    metadata: tuple[str, ...] = field(default=())
+    metadata: tuple[str, ...] = ()
 
 
 def list_(cursor: Cursor) -> List:
@@ -70,10 +71,10 @@ def list_(cursor: Cursor) -> List:
     extended = selection is not None or several
     if cursor.take(b" RETURN "):
         extended = True
-        for option, items, entries in cursor.parenthesised(lambda: _return(cursor), may_be_empty=True):
+        for option, items, noted in cursor.parenthesised(lambda: _return(cursor), may_be_empty=True):
             returns.add(option)
             status += items
-            metadata += entries
+            metadata += noted
     return List(
         reference,
         patterns,
@@ -111,8 +112,5 @@ def _return(cursor: Cursor) -> tuple[Return, tuple[StatusItem, ...], tuple[str, 
         return option, status_items(cursor), ()
     if option is Return.METADATA:
         cursor.space()
-        entries = cursor.parenthesised(cursor.astring) if cursor.stands(b"(") else (cursor.astring(),)
-        if len(entries) > MOST_ENTRIES:
-            raise GrammarFault("too many entries")
-        return option, (), tuple(entry.decode("utf-8", "replace").lower() for entry in entries)
+        return option, (), entries(cursor)
     return option, (), ()

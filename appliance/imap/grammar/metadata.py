@@ -48,11 +48,16 @@ def get_metadata(cursor: Cursor) -> GetMetadata:
     cursor.space()
     options |= _options(cursor)
 
+    return GetMetadata(mailbox, entries(cursor), options.get("MAXSIZE"), options.get("DEPTH", 0))
+
+
+def entries(cursor: Cursor) -> tuple[str, ...]:
+    """entries = entry / "(" entry *(SP entry) ")" """
+
     def entry() -> str:
         return _entry(cursor, set_=False)
 
-    entries = cursor.parenthesised(entry) if cursor.stands(b"(") else (entry(),)
-    return GetMetadata(mailbox, entries, options.get("MAXSIZE"), options.get("DEPTH", 0))
+    return cursor.parenthesised(entry) if cursor.stands(b"(") else (entry(),)
 
 
 def _options(cursor: Cursor) -> dict[str, int]:
