@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 _ALWAYS = (
     "IMAP4rev1",
-    "LITERAL+",  # RFC 7888
+    "LITERAL+",  # RFC 7888 5: not LITERAL- as well, which IMAP4rev2 asks for and which is a part of it
     "SASL-IR",  # RFC 4959
     "ID",  # RFC 2971
     "ENABLE",  # RFC 5161

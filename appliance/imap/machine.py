@@ -94,6 +94,7 @@ class Limits:
 BEFORE_SIGN_IN = Limits(line_octets=16 * 1024, literal_octets=4 * 1024, command_octets=20 * 1024)
 AFTER_SIGN_IN = Limits()
 MOST_FAULTS_IN_A_ROW = 20
+MOST_PASSED_OVER = 256 * 1024 * 1024  # octets of a refused message that comes unasked; whoever sends more is hung up on
 
 
 @dataclass(slots=True, frozen=True)
@@ -178,6 +179,7 @@ class _Mode(Enum):
     SKIP_OCTETS = auto()  # a literal that nobody wants, which the client sends unasked
     SKIP_LINE = auto()  # the rest of the line after it
     LINE = auto()
+    TOO_MUCH = auto()  # to be passed over
     DEAD = auto()
 
 
@@ -326,6 +328,8 @@ class ImapMachine:
                         return self._too_long()
                     self._mode = _Mode.COMMAND
                     return Line(line)
+                case _Mode.TOO_MUCH:
+                    return self._fatal("That is too much to wait for its end")
                 case _Mode.APPEND_ASKED | _Mode.DEAD:
                     return None
 
@@ -489,6 +493,8 @@ class ImapMachine:
         self._messages = None
         self._left = 0 if waits else octets
         self._mode = _Mode.COMMAND if waits else _Mode.SKIP_OCTETS
+        if self._left > MOST_PASSED_OVER:
+            self._mode = _Mode.TOO_MUCH
 
     def _fault(self, tag: str | None, fault: GrammarFault, *, code: str | None = None) -> Event:
         self._faults += 1

@@ -1,4 +1,5 @@
-"""A message of 25 MB costs the mail process less than 10 MB of memory, on its way in, through the queue, and out."""
+"""A message of 25 MB costs the mail process less than 10 MB of memory, on its way in, through the queue, and out; so does
+one of 50 MB that the server decodes or puts together, and a mailbox that is fetched whole."""
 
 from __future__ import annotations
 
@@ -123,3 +124,67 @@ def test_submitted_signed_and_sent(world: World, remote: RemoteMta) -> None:
 
     assert growth(world, through_the_queue) < ALLOWED
     assert remote.messages[1].content.endswith(message[:1000] + message[1000:])
+
+
+def test_decoded_and_put_together_over_imap(world: World) -> None:
+    """50 MB, whose decoded size is told before the first of them is sent."""
+    half = large("decoded").split(b"\r\n\r\n", 1)[1][: 78 * 320_000]  # whole lines
+    message = b"Subject: x\r\nContent-Transfer-Encoding: base64\r\n\r\n" + half + half
+    assert 49_000_000 < len(message) < 50 * MIB
+    with imaplib.IMAP4("127.0.0.1", world.ports["imap"], timeout=100) as imap:
+        imap.login("bob@near.example", PASSWORD)
+        assert imap.append("Drafts", None, None, message)[0] == "OK"
+        imap.select("Drafts")
+        size = len(message) * 3 // 4
+
+        def decode() -> None:
+            imap.send(b"x FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1])\r\n")
+            told = re.fullmatch(rb"\* 1 FETCH \(BINARY.SIZE\[1\] (\d+) BINARY\[1\] ~\{(\d+)\}\r\n", imap.readline())
+            assert told is not None and told[1] == told[2] and abs(int(told[1]) - size) < size // 20
+            left = int(told[1])
+            while left:
+                left -= len(imap.read(min(left, MIB)))
+            assert imap.readline() == b")\r\n" and imap.readline().startswith(b"x OK")
+
+        assert growth(world, decode) < ALLOWED
+
+        def put_together() -> None:
+            imap.send(
+                b"y APPEND Drafts CATENATE (URL /;UID=1/;PARTIAL=0.25000000 TEXT {1+}\r\nx URL /;UID=1/;PARTIAL=0.25000000)\r\n"
+            )
+            while not (line := imap.readline()).startswith(b"y "):
+                pass
+            assert line.startswith(b"y OK [APPENDUID ")
+
+        assert growth(world, put_together) < ALLOWED
+
+
+def test_a_mailbox_fetched_whole(world: World) -> None:
+    """400 messages of 100 KB, three clients at once."""
+    octets = b"Subject: x\r\n\r\n" + random.Random(3).randbytes(70_000).replace(b"\0", b"x").replace(b"\r", b"x")
+    clients = [imaplib.IMAP4("127.0.0.1", world.ports["imap"], timeout=100) for _ in range(3)]
+    for imap in clients:
+        imap.login("bob@near.example", PASSWORD)
+    first = clients[0]
+    first.send(b"x APPEND Trash" + (b" {%d+}\r\n" % len(octets) + octets) * 40 + b"\r\n")
+    assert first.readline().startswith(b"x OK [APPENDUID ")
+    for imap in clients:
+        imap.select("Trash")
+    for _ in range(9):
+        first.copy("1:40", "Trash")
+
+    def fetch_all() -> None:
+        for imap in clients:
+            imap.noop()
+            imap.send(b"x FETCH 1:* BODY.PEEK[]\r\n")
+        for imap in clients:
+            messages = 0
+            while not (line := imap.readline()).startswith(b"x "):
+                if announced := re.search(rb"\{(\d+)\}\r\n\Z", line):
+                    messages += 1
+                    assert imap.read(int(announced[1])) == octets
+            assert messages == 400 and line.startswith(b"x OK")
+
+    assert growth(world, fetch_all) < ALLOWED
+    for imap in clients:
+        imap.logout()
