@@ -172,13 +172,13 @@ class Accounts:
 
     def change_password(self, address: str, password: str) -> None:
         """Who is signed in with the old one is cut off. Raises AccountFault and store.refusals.NoSuchAccount."""
-        key = _key(address)
+        key = key_of(address)
         self._strong(password)
         self._store.write_now(changes.set_password(key, passwords.hash_password(password), scram.row(password)))
 
     def remove(self, address: str) -> None:
         """With all its mail. Raises store.refusals.NoSuchAccount."""
-        self._store.write_now(changes.remove_account(_key(address)))
+        self._store.write_now(changes.remove_account(key_of(address)))
 
     def set_alias(self, address: str, targets: Sequence[str]) -> None:
         """`@domain` as the address makes a catch-all. Raises AccountFault and store.refusals.AddressTaken."""
@@ -188,7 +188,7 @@ class Accounts:
         self._store.write_now(changes.set_alias(key, list(dict.fromkeys(str(_address(target)) for target in targets))))
 
     def remove_alias(self, address: str) -> None:
-        self._store.write_now(changes.remove_alias(_key(address, catch_all=True)))
+        self._store.write_now(changes.remove_alias(key_of(address, catch_all=True)))
 
     def set_administrator_password(self, password: str) -> None:
         self._strong(password)
@@ -200,7 +200,7 @@ class Accounts:
 
     def own_key(self, address: str, *, catch_all: bool = False) -> str:
         """The key of an address in a domain of ours. Raises AccountFault."""
-        key = _key(address, catch_all=catch_all)
+        key = key_of(address, catch_all=catch_all)
         if key.rpartition("@")[2] not in self.domains:
             raise AccountFault(because("not-our-domain", address=address, domains=", ".join(self.domains)))
         return key
@@ -314,7 +314,7 @@ def _wait(wait_s: float) -> Reply:
     return Reply(454, "7.0", because("sign-in-wait", seconds=round(wait_s + 0.5)))
 
 
-def _key(address: str, *, catch_all: bool = False) -> str:
+def key_of(address: str, *, catch_all: bool = False) -> str:
     """Under which an account or alias is kept. Raises AccountFault for what is no address, and for one that needs
     quotes: whatever goes by its key would have to know about them."""
     try:

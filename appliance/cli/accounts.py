@@ -9,6 +9,10 @@ import click
 import msgspec
 
 from ..accounts.accounts import AccountFault, Accounts
+from ..accounts.quotas import Allowance, allow, allowance, parse_amount
+from ..status.problems import in_words
+from ..store.interface import Store
+from ..store.quota import Limits
 from .root import fail, password_from_stdin, places, say
 from .running import configuration, open_store
 
@@ -40,14 +44,42 @@ def account_add(ctx: click.Context, address: str, password_stdin: bool, name: st
 @click.pass_context
 def account_list(ctx: click.Context, as_json: bool) -> None:
     """List the accounts."""
-    with _accounts(ctx) as accounts:
-        found = accounts.all()
+    with _opened(ctx) as (store, accounts):
+        found = [(each, allowance(store, each.address)) for each in accounts.all()]
         if as_json:
-            rows = [{"address": a.address, "name": a.display_name, "created_at": a.created_at} for a in found]
+            rows = [
+                {"address": a.address, "name": a.display_name, "created_at": a.created_at, **_as_json(allowed)}
+                for a, allowed in found
+            ]
             say(msgspec.json.encode(rows).decode())
         else:
-            for each in found:
-                say(f"{each.address}  {each.display_name}".rstrip())
+            for each, allowed in found:
+                say("  ".join(filter(None, (each.address, each.display_name, _told(allowed)))))
+
+
+@account.command("quota")
+@click.argument("address", metavar="NAME@DOMAIN")
+@click.argument("size", required=False)
+@click.option("--messages", metavar="N", help="How many messages it may keep: a number, none, or default.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def account_quota(ctx: click.Context, address: str, size: str | None, messages: str | None, as_json: bool) -> None:
+    """Tell or change how much an account may keep.
+
+    SIZE: a number of octets, also 500M or 2G; none: no limit; default: as limits.account_size says.
+    """
+    with _opened(ctx) as (store, _):
+        allowed = allowance(store, address)
+        if size is not None or messages is not None:
+            octets, count = allowed.own
+            octets = octets if size is None else parse_amount(size, units=True)
+            count = count if messages is None else parse_amount(messages, units=False)
+            allow(store, address, octets, count)
+            allowed = allowance(store, address)
+        if as_json:
+            say(msgspec.json.encode({"address": allowed.address, **_as_json(allowed)}).decode())
+        else:
+            say(f"{allowed.address}  {_told(allowed)}")
 
 
 @account.command("passwd")
@@ -109,14 +141,39 @@ def alias_remove(ctx: click.Context, address: str) -> None:
         say(f"{address} is gone.")
 
 
+def _as_json(allowed: Allowance) -> dict[str, int | None]:
+    """A limit that there is not is null."""
+    return {
+        "used_octets": allowed.use.octets,
+        "used_messages": allowed.use.messages,
+        "limit_octets": allowed.limits.octets,
+        "limit_messages": allowed.limits.messages,
+    }
+
+
+def _told(allowed: Allowance) -> str:
+    use, limits = allowed.use, allowed.limits
+    of_octets = "" if limits.octets is None else f" of {in_words(limits.octets)}"
+    of_messages = "" if limits.messages is None else f" of {limits.messages}"
+    full = ", full" if use.is_full(limits) else ""
+    return f"{in_words(use.octets)}{of_octets}, {use.messages}{of_messages} messages{full}"
+
+
 @contextmanager
 def _accounts(ctx: click.Context) -> Iterator[Accounts]:
+    with _opened(ctx) as (_, accounts):
+        yield accounts
+
+
+@contextmanager
+def _opened(ctx: click.Context) -> Iterator[tuple[Store, Accounts]]:
     where = places(ctx)
     config = configuration(where, set_up=True)
     with open_store(where) as store:
+        store.set_default_limits(Limits(config.limits.account_size, config.limits.account_messages))
         accounts = Accounts(store, config.domains)
         try:
-            yield accounts
+            yield store, accounts
         except AccountFault as fault:
             fail(fault.reason.for_owner)
         finally:

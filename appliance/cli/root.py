@@ -19,6 +19,7 @@ _COMMANDS = {
     "leds": ("processes", "leds"),
     "account": ("accounts", "account"),
     "alias": ("accounts", "alias"),
+    "share": ("share", "share"),
     "config": ("config", "config"),
     "dns": ("dns", "dns"),
     "queue": ("queue", "queue"),

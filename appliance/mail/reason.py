@@ -109,6 +109,10 @@ WORDINGS: dict[str, Wording] = {
         "No more than {most} notes fit on one mailbox",
         "A mail program wanted to note more than {most} things on one mailbox.",
     ),
+    "not-an-amount": Wording(
+        "That is no amount",
+        "{text} is no amount: say a number such as 500M or 2G, none for no limit, or default.",
+    ),
     "owners-rights": Wording(
         "The owner of a mailbox always has all rights on it",
         "The owner of {mailbox} always has all rights on it; they cannot be given or taken.",

@@ -108,18 +108,22 @@ def test_what_cannot_be_is_refused_with_a_sentence(name: str, run: Run) -> None:
 def test_accounts_are_listed_changed_and_removed(run: Run, home: Path) -> None:
     run("account", "add", "eve@near.example", "--password-stdin", stdin=GOOD + "\n")
     listed = json.loads(run("account", "list", "--json").stdout)
-    assert [each.keys() for each in listed] == [{"address", "name", "created_at"}] * 2
+    assert [each.keys() for each in listed] == [
+        {"address", "name", "created_at", "used_octets", "used_messages", "limit_octets", "limit_messages"}
+    ] * 2
     assert [(each["address"], each["name"]) for each in listed] == [
         ("bob@near.example", "Bob"),
         ("eve@near.example", ""),
     ]
     assert listed[1]["created_at"] == pytest.approx(time.time(), abs=600)
-    assert run("account", "list").stdout == "bob@near.example  Bob\neve@near.example\n"
+    assert (
+        run("account", "list").stdout == "bob@near.example  Bob  0 MB, 0 messages\neve@near.example  0 MB, 0 messages\n"
+    )
     run("account", "passwd", "eve@near.example", "--password-stdin", stdin="one more that is good\n")
     assert not signs_in(home, "eve@near.example", GOOD)
     assert signs_in(home, "eve@near.example", "one more that is good")
     assert "eve@near.example is gone" in run("account", "remove", "eve@near.example", "--yes").stdout
-    assert run("account", "list").stdout == "bob@near.example  Bob\n"
+    assert run("account", "list").stdout == "bob@near.example  Bob  0 MB, 0 messages\n"
 
 
 @pytest.mark.parametrize(("answer", "stays"), [("n\n", True), ("", True), ("y\n", False)])
