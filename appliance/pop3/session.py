@@ -42,6 +42,7 @@ log = logging.getLogger("merpati.pop3")
 Sleep = Callable[[float], Awaitable[None]]
 
 CUT_OFF_S = 10.0  # for the answer that is under way when the access ends
+TURN_EVENTS = 50
 FLUSH_OCTETS = 64 * 1024  # answers are gathered up to here, so that a line is not a packet
 
 
@@ -99,8 +100,12 @@ class Session:
         """From greeting to goodbye. Raises ConnectionGone."""
         try:
             await self._do(self._machine.greeting())
+            turn = 0
             while (event := await self._next_event()) is not None and await self._do(event):
-                pass
+                # Who sends thousands of commands in one go gets no more than its turn.
+                turn = (turn + 1) % TURN_EVENTS
+                if not turn:
+                    await asyncio.sleep(0)
             if self._access_ended:
                 self._out += self._machine.err(because("access-ended"), Code.AUTH)
         except (ConnectionGone, asyncio.CancelledError):
