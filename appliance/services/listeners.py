@@ -16,6 +16,7 @@ from typing import Protocol
 from ..accounts.accounts import Accounts
 from ..config import Config
 from ..imap.server import ImapServer, ImapSettings
+from ..imap.text_index import TextIndex
 from ..intake.accept import Intake
 from ..pop3.locks import MaildropLocks
 from ..pop3.server import Pop3Server
@@ -57,6 +58,7 @@ class Parts:
     accounts: Accounts
     tls: ServerContext
     domains: tuple[str, ...]
+    index: TextIndex | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -192,7 +194,7 @@ class Listeners:
             )
 
         def imap_server(tls: bool) -> Server:
-            return ImapServer(imap, parts.store, parts.accounts, tls=parts.tls, implicit_tls=tls)
+            return ImapServer(imap, parts.store, parts.accounts, tls=parts.tls, implicit_tls=tls, index=parts.index)
 
         def pop3_server(tls: bool) -> Server:
             return Pop3Server(pop3, parts.store, parts.accounts, tls=parts.tls, locks=self._locks, implicit_tls=tls)

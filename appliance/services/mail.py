@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..accounts.accounts import Accounts
 from ..config import Config, ConfigFault, load
+from ..imap.text_index import TextIndex
 from ..intake.accept import Intake, IntakeSettings
 from ..mail.address import parse_domain
 from ..mail.content import Content
@@ -89,8 +90,15 @@ class MailService:
         self._board = Board(self._bus)
         self._log = LogListener(self._bus)
         self._trace = TraceWriter(places.trace, self._bus)
-        self._card = CardWatch(places.card, self._bus, CardReader(places.home), logs=lambda: self._trace.written_octets)
+        self._card = CardWatch(
+            places.card,
+            self._bus,
+            CardReader(places.home),
+            logs=lambda: self._trace.written_octets,
+            index=lambda: self._text_index.written_octets,
+        )
         self._store = Store(places.home, bus=self._bus, scratch=places.runtime)
+        self._text_index = TextIndex(self._store)
         self._config: Config | None = None
         self._accounts: Accounts | None = None
         self._intake: Intake | None = None
@@ -117,6 +125,7 @@ class MailService:
         try:
             await self._trace.start()
             await self._card.start()
+            await self._text_index.start()
             await self._status.start()
             await self._reload()
             with contextlib.suppress(StoreDamaged):  # it is told; what does not lie there goes on
@@ -137,6 +146,7 @@ class MailService:
         Then what is left is written."""
         async with self._reloading:
             await _end(self._listeners.stop(), *((self._runner.stop(),) if self._runner is not None else ()))
+        await _end(self._text_index.stop())
         await _end(self._status.stop())
         await _end(self._trace.stop())
         await _end(self._card.stop())
@@ -179,6 +189,7 @@ class MailService:
                     accounts=accounts,
                     tls=tls,
                     domains=_domains(config),
+                    index=self._text_index,
                 )
                 await self._listeners.apply(config, parts)
             finally:
@@ -271,7 +282,11 @@ class MailService:
         if failure is not None and speaks_of_damage(failure):  # a new start would only write to it once more
             return self._status.health() or self._listeners.health(), failure
         fatal = failure or self._status.health() or self._listeners.health()
-        return fatal, (self._runner.health() if self._runner is not None else None) or self._card.health()
+        return fatal, (
+            (self._runner.health() if self._runner is not None else None)
+            or self._card.health()
+            or self._text_index.health()
+        )
 
     async def _tell_queue(self) -> None:
         waiting, deferred, held = await self._store.read(queue_rows.counts)

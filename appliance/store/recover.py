@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .check import wrong_in
 from .database import FILE_NAME
+from .derived.search_index import drop_all
 from .losses import Report
 from .mend import Mender
 from .migrate import SchemaTooNew, migrate, steps
@@ -80,6 +81,7 @@ def recover(home: Path, *, scratch: Path, recovered_to: str | None = None) -> Re
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+        drop_all(home)  # contents may have other ids from now on; it is made anew when it is needed
         when = time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime())
         report.set_aside = exchange(home, when)
     return report

@@ -193,6 +193,14 @@ async def test_what_the_card_takes_is_told_from_the_start(process: Process) -> N
     assert (process.service._card.endurance_tb, process.service._card.timezone) == (117, "Asia/Jakarta")
 
 
+async def test_searches_share_an_index_whose_octets_are_metered(process: Process) -> None:
+    parts = process.service._listeners._wanted
+    assert parts is not None and parts[1].index is process.service._text_index
+    assert process.service._text_index.health() is None
+    process.service._text_index._index.meter.octets = 4711
+    assert process.service._card._counters().index == 4711
+
+
 async def test_what_accounts_may_keep_is_taken_from_the_configuration(process: Process) -> None:
     assert not process.service._store.default_limits.any
     await process.config(limits__account_size=1_000_000, limits__account_messages=100)

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from appliance.store import recover as recovery
 from appliance.store.database import FILE_NAME, PAGE_OCTETS
+from appliance.store.derived.search_index import FOLDER
 from appliance.store.interface import Store
 from appliance.store.losses import Report
 from appliance.store.recover import NoRoom, recover
@@ -259,6 +260,14 @@ def test_any_damage(sample: Sample, some: list[Damage]) -> None:
 
 
 # -- the exchange
+
+
+def test_the_search_index_goes_since_ids_may_be_others_now(closed: Sample, tmp_path: Path) -> None:
+    home = closed.copy(tmp_path / "home")
+    (home / FOLDER / "1").mkdir(parents=True)
+    (home / FOLDER / "1" / "00000001.index").write_bytes(b"of before")
+    recover(home, scratch=tmp_path)
+    assert not (home / FOLDER).exists()
 
 
 def test_somebody_who_has_the_store_open_is_left_alone(closed: Sample, tmp_path: Path) -> None:
