@@ -271,6 +271,20 @@ async def test_a_decomposed_pattern_finds_a_composed_name(post: Post) -> None:
         assert (await client.ok('STATUS "Entwu&Awg-rfe" (MESSAGES)')).status_items == {"MESSAGES": 0}
 
 
+async def test_utf8_accept_has_names_in_utf8(post: Post) -> None:
+    """RFC 6855 3."""
+    client = await post.client()
+    async with closing(client):
+        await client.ok("CREATE Entw&APw-rfe")
+        await client.ok("SUBSCRIBE Entw&APw-rfe")
+        await client.ok("ENABLE UTF8=ACCEPT")
+        name = "Entwürfe".encode()
+        assert list(names(await client.ok('LIST "" "Entw*"'))) == [name]
+        assert list(names(await client.ok('LSUB "" "Entw*"'))) == [name]
+        assert list((await client.ok(b'STATUS "%b" (MESSAGES)' % name)).status_of) == [name]
+        assert list((await client.ok('LIST "" "E*" RETURN (STATUS (MESSAGES))')).status_of) == [name]
+
+
 @pytest.mark.skipif(Extension.IMAP4REV2 not in OFFERED, reason="IMAP4rev2 is not offered yet")
 async def test_imap4rev2_has_names_in_utf8_and_tells_other_spellings(post: Post) -> None:
     """RFC 9051 5.1, 6.3.4, 6.3.9.7."""

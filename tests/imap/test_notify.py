@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from appliance.imap import notify as notify_module
+from appliance.imap.enabled import OFFERED, Extension
 from appliance.imap.grammar.command import parse_command
 from appliance.imap.grammar.cursor import GrammarFault
 from appliance.imap.grammar.fetch import Item
@@ -136,6 +139,41 @@ def test_what_list_says_of_a_change(
     assert seen.differences(Mailboxes(now, frozenset(has))) == []
 
 
+LISTS = st.dictionaries(st.integers(1, 5), st.sampled_from("abcde"), max_size=5).filter(
+    lambda names: len(set(names.values())) == len(names)
+)
+
+
+@given(LISTS, LISTS)
+@settings(max_examples=100, deadline=None)
+def test_whatever_is_told_makes_the_old_list_the_new_one(before: dict[int, str], after: dict[int, str]) -> None:
+    def known(names: dict[int, str]) -> dict[int, Known]:
+        return {mailbox_id: Known(name, True, True) for mailbox_id, name in names.items()}
+
+    told = watch(EVERYTHING, known=known(before)).differences(Mailboxes(known(after), frozenset()))
+    gone = {each.name for each in told if "\\NonExistent" in each.attributes}
+    gone |= {each.old_name for each in told if each.old_name is not None}
+    come = {each.name for each in told if "\\NonExistent" not in each.attributes}
+    assert (set(before.values()) - gone) | come == set(after.values())
+
+
+WORDS = st.sampled_from(
+    b"NOTIFY SET NONE STATUS SELECTED PERSONAL MAILBOXES SUBTREE MessageNew MessageExpunge FlagChange MailboxName ( ) a"
+    b" {1} UID BODY[] ((".split()
+)
+
+
+@given(st.lists(WORDS, max_size=15), st.sampled_from([b" ", b""]))
+@settings(max_examples=200, deadline=None)
+def test_whatever_comes_is_a_command_or_a_fault(words: list[bytes], between: bytes) -> None:
+    try:
+        command = parse_command(b"NOTIFY " + between.join(words))
+    except GrammarFault:
+        return
+    assert isinstance(command, Notify)
+    assert sum(group.filter in (Filter.SELECTED, Filter.SELECTED_DELAYED) for group in command.groups) <= 1
+
+
 def test_what_is_not_wanted_leaves_nothing_to_tell() -> None:
     seen = watch(Group(Filter.PERSONAL, (), frozenset((NAME,))), known={1: A})
     assert not seen.hear(MailboxChanged(at=0, account_id=1, mailbox_id=1, modseq=2, appended=(1,)), selected_id=None)
@@ -226,7 +264,7 @@ async def test_the_selected_mailbox_is_told_of_at_once(post: Post) -> None:
         assert (await client.news()).exists == [1]
         await other.ok("NOOP")
         await other.ok("STORE 1 +FLAGS (\\Deleted)")
-        assert b"\\Deleted" in (await next_of(client, "fetched")).fetched[0].items["FLAGS"]  # type: ignore[operator]
+        assert b"\\Deleted" in (await next_of(client, "fetched")).fetched[0].items["FLAGS"]
         await other.ok("EXPUNGE")
         assert (await next_of(client, "expunged")).expunged == [1]
 
@@ -400,3 +438,45 @@ async def test_flags_that_a_client_sets_itself_are_told_by_its_own_command(post:
     async with closing(client):
         answer = await client.ok("STORE 1 +FLAGS (\\Flagged)")
         assert len(answer.fetched) == 1
+
+
+NOT_YET = pytest.mark.skipif(
+    not {Extension.CONDSTORE, Extension.QRESYNC, Extension.UIDONLY} <= OFFERED,
+    reason="CONDSTORE, QRESYNC and UIDONLY are not offered yet",
+)
+
+
+@NOT_YET
+async def test_with_modseqs_where_they_are_asked_for(post: Post) -> None:
+    """RFC 5465 4, RFC 7162 3.1."""
+    post.put(MESSAGE)
+    client = await post.client()
+    await client.ok("ENABLE CONDSTORE")
+    await client.ok("SELECT INBOX")
+    client.notified = True
+    await client.ok("NOTIFY SET (SELECTED (MessageNew (FLAGS) MessageExpunge FlagChange))")
+    other = await post.selected()
+    async with closing(client, other):
+        await other.ok("STORE 1 +FLAGS (\\Flagged)")
+        items = (await next_of(client, "fetched")).fetched[0].items
+        assert b"\\Flagged" in items["FLAGS"] and items["MODSEQ"]
+        post.put(MESSAGE)
+        items = (await next_of(client, "fetched")).fetched[0].items
+        assert items["UID"] == 2 and items["MODSEQ"]
+
+
+@NOT_YET
+async def test_by_uid_alone_where_that_is_asked_for(post: Post) -> None:
+    """RFC 9586 3: UIDFETCH and VANISHED."""
+    post.put(MESSAGE, flags=DELETED)
+    client = await post.client()
+    await client.ok("ENABLE UIDONLY")
+    await client.ok("SELECT INBOX")
+    client.notified = client.expunged_any_time = True
+    await client.ok("NOTIFY SET (SELECTED (MessageNew (RFC822.SIZE) MessageExpunge FlagChange))")
+    async with closing(client):
+        post.store.write_now(expunge(post.mailbox_id()))
+        assert (await next_of(client, "vanished")).vanished == [1]
+        post.put(MESSAGE)
+        answer = await next_of(client, "fetched")
+        assert answer.lines == [b"* 2 UIDFETCH (RFC822.SIZE %d)" % len(MESSAGE)]

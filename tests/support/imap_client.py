@@ -80,6 +80,7 @@ class ImapClient:
         self.greeting: Status
         self.capabilities: tuple[str, ...] = ()
         self.between: list[bytes] = []  # lines that came while no command ran
+        self.utf8 = False  # strings may be UTF-8
         self.notified = False  # NOTIFY is on: LIST and STATUS may come at any time (RFC 5465 5)
         self.expunged_any_time = False  # and EXPUNGE, with SELECTED
 
@@ -227,7 +228,9 @@ class ImapClient:
         if not line.startswith(b"* "):
             raise Violation(f"a response that is neither tagged nor untagged: {line!r}")
         answer.lines.append(line)
-        reader = Reader(line[2:])
+        if line.startswith(b"* ENABLED"):
+            self.utf8 |= b"UTF8=ACCEPT" in line.upper() or b"IMAP4REV2" in line.upper()
+        reader = Reader(line[2:], utf8=self.utf8)
         numbered = re.match(rb"(\d+) ([A-Z]+)", reader.octets)
         if numbered is not None:
             reader.at = numbered.end()

@@ -22,6 +22,7 @@ Value = bytes | Text | None | tuple["Value", ...]
 _ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|}~]+")
 _FLAG = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|}~]+|\\\*")
 _QUOTED = re.compile(rb'"((?:[\x01-\x09\x0b\x0c\x0e-!#-\[\]-\x7f]|\\["\\])*)"')
+_QUOTED_UTF8 = re.compile(rb'"((?:[\x01-\x09\x0b\x0c\x0e-!#-\[\]-\x7f\x80-\xff]|\\["\\])*)"')
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n")
 _TEXT = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]+")
 _CODE = re.compile(rb"\[([A-Z0-9-]+(?:=\d+)?)(?: ([^\]\x00-\x1f\x7f-\xff]+))?\] ")
@@ -34,8 +35,11 @@ SYSTEM_FLAGS = {b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft"
 
 
 class Reader:
-    def __init__(self, octets: bytes) -> None:
+    """utf8: quoted strings may be UTF-8, as the client has asked for (RFC 6855 3, RFC 9051 9)."""
+
+    def __init__(self, octets: bytes, *, utf8: bool = False) -> None:
         self.octets = octets
+        self._quoted = _QUOTED_UTF8 if utf8 else _QUOTED
         self.at = 0
 
     def fail(self, why: str) -> Violation:
@@ -81,7 +85,7 @@ class Reader:
 
     def string(self) -> Text:
         if self.octets.startswith(b'"', self.at):
-            return Text(re.sub(rb"\\(.)", rb"\1", self.match(_QUOTED, "a quoted string").group(1)))
+            return Text(re.sub(rb"\\(.)", rb"\1", self.match(self._quoted, "a quoted string").group(1)))
         size = int(self.match(_LITERAL, "a string").group(1))
         octets = self.octets[self.at : self.at + size]
         if len(octets) != size:

@@ -132,6 +132,8 @@ async def fetch_new(session: Session, uids: list[int]) -> None:
     read_only, selected.read_only = selected.read_only, True  # for RFC822, which has no form that peeks
     try:
         await fetch.fetch(session, Fetch(SequenceSet(tuple((uid, uid) for uid in uids)), items, by_uid=True))
+    except Refusal as refusal:  # such as of a part that cannot be decoded
+        session.send(render.untagged("NO", refusal.done.words, refusal.done.code))
     finally:
         selected.read_only = read_only
 
