@@ -32,13 +32,12 @@ class UrlFault(ValueError):
 
 @dataclass(slots=True, frozen=True)
 class MessageUrl:
-    """mailbox None: the one that is selected; section: with its partial; to_the_end: PARTIAL named no length."""
+    """mailbox None: the one that is selected; section: with its partial, which is LARGEST long where none is said."""
 
     mailbox: str | None
     uidvalidity: int | None
     uid: int
     section: Section
-    to_the_end: bool = False
 
 
 def parse(url: str) -> MessageUrl:
@@ -55,18 +54,17 @@ def parse(url: str) -> MessageUrl:
         raise UrlFault("the URL names no mailbox")
     uid = _number(found["uid"])
     rest = found["rest"]
-    text, partial, to_the_end = "", None, False
+    text, partial = "", None
     if (part := _SECTION.match(rest)) is not None:
         text, rest = part.group(1), rest[part.end() :]
     if (piece := _PARTIAL.match(rest)) is not None:
         offset, octets = int(piece.group(1)), piece.group(2)
-        to_the_end = octets is None
         partial = (offset, LARGEST if octets is None else _number(octets))
         rest = rest[piece.end() :]
     if rest:
         raise UrlFault("the URL says more than we know of")
     uidvalidity = None if found["uidvalidity"] is None else _number(found["uidvalidity"])
-    return MessageUrl(_name(name) if name else None, uidvalidity, uid, _section(text, partial), to_the_end)
+    return MessageUrl(_name(name) if name else None, uidvalidity, uid, _section(text, partial))
 
 
 def _number(digits: str) -> int:

@@ -44,6 +44,7 @@ COMMANDS = [
     b'a APPEND "INBOX" (\\Seen) "24-Nov-2026 12:00:00 +0000" {5+}\r\nhello\r\nb APPEND x {3}\r\nabc\r\n',
     b'a APPEND x (a) {2+}\r\nyo CATENATE (URL /INBOX;UIDVALIDITY=1/;UID=1/;SECTION=1.MIME TEXT ~{3+}\r\na\0b URL {2+}\r\n/x)\r\n',
     b"a APPEND x UTF8 (~{2+}\r\nyo) {3}\r\nabc\r\nb UID REPLACE 1 {5+}\r\nINBOX () {1+}\r\nx\r\nc REPLACE * x CATENATE (TEXT {1}\r\ny)\r\n",
+    b"a ENABLE UTF8=ACCEPT\r\nb FETCH 1:* (BINARY.PEEK[1]<0.10> BINARY.SIZE[1] BINARY[] ENVELOPE BODYSTRUCTURE)\r\nc SEARCH CHARSET UTF-8 ALL\r\n",
     b"a CREATE new/sub\r\nb RENAME new old\r\nc DELETE old\r\nd SUBSCRIBE INBOX\r\ne LSUB \"\" *\r\nf UNSUBSCRIBE INBOX\r\n",
     b'a LIST (SUBSCRIBED) "" (INBOX "%/*") RETURN (STATUS (MESSAGES) CHILDREN)\r\nb STATUS INBOX (MESSAGES UIDNEXT)\r\n',
     b"a SELECT INBOX\r\nb COPY 1 INBOX\r\nc MOVE 1 Trash\r\nd EXAMINE &AMQ-\r\ne UNSELECT\r\nf CHECK\r\n",

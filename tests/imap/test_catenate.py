@@ -30,9 +30,7 @@ URLS: dict[str, MessageUrl | None] = {
         "INBOX", None, 3, Section(text=SectionText.HEADER_FIELDS, fields=(b"DATE", b"FROM"), peek=True)
     ),
     "/INBOX/;UID=3/;SECTION=1/;PARTIAL=5.10": MessageUrl("INBOX", None, 3, Section((1,), partial=(5, 10), peek=True)),
-    "/INBOX/;UID=3/;PARTIAL=5": MessageUrl(
-        "INBOX", None, 3, Section(partial=(5, 4294967295), peek=True), to_the_end=True
-    ),
+    "/INBOX/;UID=3/;PARTIAL=5": MessageUrl("INBOX", None, 3, Section(partial=(5, 4294967295), peek=True)),
     "/%C3%84/;UID=3": MessageUrl("Ä", None, 3, Section(peek=True)),
     "/;UID=3": MessageUrl(None, None, 3, Section(peek=True)),
     ";UID=3/;SECTION=1": MessageUrl(None, None, 3, Section((1,), peek=True)),

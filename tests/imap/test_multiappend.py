@@ -146,6 +146,17 @@ async def test_large_ones_are_bounded_together(
         assert await count(client) == 0
 
 
+async def test_together_they_are_no_larger_than_one_may_be(post: Post) -> None:
+    """As they lie in the spools, packed; the last one comes on top."""
+    message = b"a: b\r\n\r\n" + random.Random(2).randbytes(15_000)
+    client = await ImapClient.signed_in(await post.start(message_octets=40_000), ADDRESS, PASSWORD)
+    async with closing(client):
+        await client.command("APPEND INBOX {} {} {}", message, message, message, non_sync=True)
+        answer = await client.command("APPEND INBOX {} {} {} {}", *[message] * 4, non_sync=True)
+        assert (answer.done.status, answer.done.code) == ("NO", "LIMIT")
+        assert await count(client) == 3
+
+
 async def test_it_is_announced(post: Post) -> None:
     client = await post.client()
     async with closing(client):

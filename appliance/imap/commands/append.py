@@ -25,7 +25,7 @@ from ..rights import settable_flags
 from ..session import Session
 from ..values import STAR, SequenceSet, sequence_set
 from ..visible import VisibleMailbox
-from .catenate import CHUNK_OCTETS, resolve
+from .catenate import resolve
 from .quota import need_quota
 
 MOST_MESSAGES = 1000  # of one command; Dovecot has no limit, Cyrus 1000
@@ -112,7 +112,7 @@ class _Incoming:
         self._message: Message | None = None  # the one that is coming
         self._spool: Spool | None = None
         self._messages: list[NewMessage] = []
-        self._held_octets = self._in_files = 0
+        self._octets = self._spooled_octets = self._held_octets = self._in_files = 0  # of those that are whole
         self.settable = EVERY_FLAG  # which flags the new messages may have (RFC 4314 4)
         self.owner_id: int | None = None  # whose quota is asked before they come
 
@@ -169,7 +169,9 @@ class _Incoming:
     def _begin(self, message: Message) -> None:
         if len(self._messages) >= MOST_MESSAGES:
             raise Refusal(f"No more than {MOST_MESSAGES} messages at once", "LIMIT")
-        if self._held_octets > MOST_HELD_OCTETS or self._in_files >= MOST_IN_FILES:
+        # The spools' folder may be memory as well: together they are as large as one message may be, and the last one.
+        spooled = self._spooled_octets >= self._session.settings.message_octets
+        if spooled or self._held_octets > MOST_HELD_OCTETS or self._in_files >= MOST_IN_FILES:
             raise Refusal("Too much at once, send fewer messages together", "LIMIT")
         self._message = message
         self._spool = self._session.store.open_spool()
@@ -182,9 +184,10 @@ class _Incoming:
         most = self._session.settings.message_octets
         if self._spool.size + size_octets > most:
             raise Refusal(f"The message is larger than {most} octets", "TOOBIG")
+        together = self._octets + self._spool.size + size_octets
         if self.owner_id is not None:
-            await need_quota(self._session, self.owner_id, self._spool.size + size_octets)
-        await asyncio.to_thread(self._session.store.need_room, self._spool.size + size_octets)
+            await need_quota(self._session, self.owner_id, together)
+        await asyncio.to_thread(self._session.store.need_room, together)
 
     async def _write(self, octets: bytes) -> None:
         assert self._spool is not None
@@ -196,8 +199,7 @@ class _Incoming:
         await self._need(source.size)
         pieces = source.pieces()
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            for start in range(0, len(piece), CHUNK_OCTETS):
-                await self._write(piece[start : start + CHUNK_OCTETS])
+            await self._write(piece)
 
     async def _finish(self) -> None:
         message, spool = self._message, self._spool
@@ -210,6 +212,8 @@ class _Incoming:
         when = time.time() if message.internal_date is None else message.internal_date.timestamp()
         self._messages.append(NewMessage(content, flags, keywords, int(when)))
         self._message = self._spool = None
+        self._octets += content.size
+        self._spooled_octets += content.stored_octets
         self._held_octets += _held(content)
         self._in_files += content.packed is None
 

@@ -19,7 +19,6 @@ from ..grammar.fetch import SectionText
 from ..session import Session
 from ..url import MessageUrl, UrlFault, parse
 
-CHUNK_OCTETS = 256 * 1024
 HEADER_OCTETS = 1024 * 1024  # of a header that HEADER.FIELDS chooses from
 
 
