@@ -20,6 +20,8 @@ from appliance.sasl.scram import ITERATIONS, SALT_OCTETS
 from appliance.status.events import AccessEnded, SignedIn
 from appliance.store.accounts import find_scram
 from appliance.store.interface import Store
+from appliance.store.recover import recover
+from appliance.store.refusals import StorageFailed
 from tests.support.scram_client import ScramClient
 from tests.support.stores import open_store, recorded
 
@@ -220,8 +222,6 @@ async def test_a_password_that_changes_while_it_is_checked(
 async def test_without_a_place_for_the_secret_strangers_are_answered_all_the_same(
     accounts: Accounts, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from appliance.store.refusals import StorageFailed
-
     async def full(*args: object, **kwargs: object) -> str:
         raise StorageFailed("no space")
 
@@ -230,3 +230,20 @@ async def test_without_a_place_for_the_secret_strangers_are_answered_all_the_sam
         first = await accounts.scram_keys("eve@example.org", ip=HERE)
     assert isinstance(first, ScramKeys)
     assert await accounts.scram_keys("eve@example.org", ip=HERE) == first
+
+
+async def test_keys_outlive_a_repair(tmp_path: Path) -> None:
+    home = tmp_path / "repaired"
+    with open_store(home) as store:
+        accounts = Accounts(store, ("example.org",))
+        await asyncio.to_thread(accounts.add, BOB, PASSWORD)
+        made_up = await accounts.scram_keys("eve@example.org", ip=HERE)
+        before = keys(store)
+        accounts.close()
+    recover(home, scratch=tmp_path)
+    with open_store(home) as store:
+        accounts = Accounts(store, ("example.org",))
+        assert keys(store) == before
+        assert await accounts.scram_keys("eve@example.org", ip=HERE) == made_up
+        assert await sign_in(accounts) == SignedInAccount(1, BOB)
+        accounts.close()

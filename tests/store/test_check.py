@@ -62,6 +62,15 @@ DAMAGE = [
     ),
     ("DELETE FROM mailboxes WHERE id = 1", "a message is in mailbox 1, which does not exist"),
     ("UPDATE mailboxes SET name = 'Inbox' WHERE id = 1", "account 1 has no INBOX"),
+    ("INSERT INTO scram_keys VALUES (1, 'h', x'61', 1, x'00', x'00')", "account 1 has keys for SCRAM that are none"),
+    (
+        "INSERT INTO unique_id_epochs SELECT id, 1, uidvalidity FROM mailboxes WHERE id = 1",
+        "mailbox 1 has unique-ids of a UIDVALIDITY that is not an older one",
+    ),
+    (
+        "INSERT INTO unique_id_epochs VALUES (1, 99, 1)",
+        "mailbox 1 has unique-ids of a UIDVALIDITY that is not an older one",
+    ),
     ("INSERT INTO quotas VALUES (7, 1, 1)", "a quota is of account 7, which does not exist"),
     (
         "INSERT INTO annotations VALUES (99, 0, '/shared/comment', x'61')",
