@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +19,7 @@ from appliance.imap.notify import Known, Mailboxes, Told, Watch
 from appliance.status.events import AnnotationsChanged, MailboxChanged, MailboxListChanged
 from appliance.store.changes.messages import expunge
 from appliance.store.flags import DELETED, SEEN
+from appliance.store.messages import snapshot
 from tests.support.imap_client import ImapClient
 
 from .conftest import Post, closing
@@ -438,6 +442,48 @@ async def test_flags_that_a_client_sets_itself_are_told_by_its_own_command(post:
     async with closing(client):
         answer = await client.ok("STORE 1 +FLAGS (\\Flagged)")
         assert len(answer.fetched) == 1
+
+
+@pytest.mark.parametrize("filter_", ["SELECTED", "SELECTED-DELAYED"])
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_client_that_only_listens_keeps_up_with_what_others_do(post: Post, filter_: str, seed: int) -> None:
+    """The strict client holds the server to numbers, UIDs and EXISTS all the while."""
+    dice = random.Random(seed)
+    for _ in range(5):
+        post.put(MESSAGE)
+    group = f"({filter_} (MessageNew (UID FLAGS) MessageExpunge FlagChange))"
+    client = await watching(post, f"NOTIFY SET {group} (PERSONAL (MessageNew MessageExpunge))", selected="INBOX")
+    others = [await post.selected() for _ in range(3)]
+
+    async def listen() -> None:
+        while True:
+            await client.news()
+
+    async with closing(client, *others):
+        listening = asyncio.create_task(listen())
+        for _ in range(60):
+            other = dice.choice(others)
+            match dice.randrange(5):
+                case 0:
+                    post.put(MESSAGE, mailbox=dice.choice(("INBOX", "Sent")))
+                case 1 | 2:
+                    flag = dice.choice(("\\Seen", "\\Flagged", "\\Deleted"))
+                    await other.ok(f"UID STORE {dice.randint(1, 20)} {dice.choice('+-')}FLAGS ({flag})")
+                case 3:
+                    await other.ok("EXPUNGE")
+                case 4:
+                    await other.ok(f"UID COPY {dice.randint(1, 20)} INBOX")
+        assert not listening.done(), listening.exception()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await client.ok("NOOP")
+        there = {
+            fetched.items["UID"]: fetched.items["FLAGS"] for fetched in (await client.ok("UID FETCH 1:* FLAGS")).fetched
+        }
+        mailbox_id = post.mailbox_id()
+        rows = post.store.read_now(lambda connection: snapshot(connection, mailbox_id))
+        assert list(there) == [row[0] for row in rows]
+        assert client.mailbox is not None and len(client.mailbox.uids) == len(rows)
 
 
 NOT_YET = pytest.mark.skipif(
