@@ -109,6 +109,10 @@ def matches(pattern: str, name: str) -> bool:
     first, separator, rest = pattern.partition(SEPARATOR)
     if first.upper() == "INBOX":
         pattern = "INBOX" + separator + rest
+    if pattern in ("*", "%"):  # what nearly every client asks for
+        return pattern == "*" or SEPARATOR not in name
+    if "*" not in pattern and "%" not in pattern:
+        return pattern == name
     # The places in the pattern that the name so far can lead to.
     at = _with_empty_wildcards(pattern, {0})
     for character in name:
