@@ -36,6 +36,8 @@ __all__ = ["ImapServer", "ImapSettings"]
 
 log = logging.getLogger("merpati.imap")
 
+AT_ONCE = 30  # commands of one client that are answered before others have their turn, if none of them waits
+
 OUR_FAULT = Done("Something went wrong here, try again later", "SERVERBUG", "NO")
 
 
@@ -98,9 +100,13 @@ async def converse(session: Session) -> None:
     try:
         words = f"{session.settings.hostname} Merpati is ready"
         session.send(render.untagged("OK", words, "CAPABILITY " + " ".join(session.capabilities)))
+        answered = 0
         while session.machine.state is not State.LOGOUT:
             await _answer_next(session)
             await session.flush(at_least=FLUSH_OCTETS)
+            answered += 1
+            if not answered % AT_ONCE:
+                await asyncio.sleep(0)
         await session.flush()
     except HangUp as end:
         if end.words is not None:

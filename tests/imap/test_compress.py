@@ -8,6 +8,7 @@ import zlib
 
 import pytest
 
+from appliance.imap.server import AT_ONCE
 from tests.support.ca import client_context
 from tests.support.imap_client import ImapClient
 
@@ -116,6 +117,31 @@ async def test_a_bomb_is_a_line_that_is_too_long(post: Post) -> None:
         said = zlib.decompressobj(-15).decompress(await client.ended())
         assert said.startswith(b"* BYE The line is too long")
         await other.ok("NOOP")
+
+
+async def test_a_bomb_of_commands_lets_others_have_their_turn(post: Post) -> None:
+    """Twenty thousand commands in a few hundred octets, of which none waits for anything."""
+    client = await post.client()
+    async with closing(client):
+        await client.compress()
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        other = asyncio.get_running_loop().create_task(count())
+        try:
+            many = 20_000
+            await client.write(b"x CAPABILITY\r\n" * many)
+            for _ in range(2 * many - 1):
+                await client.line()
+            assert turns > many // AT_ONCE
+            assert (await client.line()).startswith(b"x OK")
+        finally:
+            other.cancel()
 
 
 async def test_a_reader_that_reads_slowly_gets_all(post: Post) -> None:
