@@ -47,6 +47,9 @@ COMMANDS = [
     b"a ENABLE UTF8=ACCEPT\r\nb FETCH 1:* (BINARY.PEEK[1]<0.10> BINARY.SIZE[1] BINARY[] ENVELOPE BODYSTRUCTURE)\r\nc SEARCH CHARSET UTF-8 ALL\r\n",
     b"a CREATE new/sub\r\nb RENAME new old\r\nc DELETE old\r\nd SUBSCRIBE INBOX\r\ne LSUB \"\" *\r\nf UNSUBSCRIBE INBOX\r\n",
     b'a LIST (SUBSCRIBED) "" (INBOX "%/*") RETURN (STATUS (MESSAGES) CHILDREN)\r\nb STATUS INBOX (MESSAGES UIDNEXT)\r\n',
+    b"a NOTIFY SET STATUS (SELECTED (MessageNew (UID BODY.PEEK[1]) MessageExpunge FlagChange)) (MAILBOXES (a INBOX) NONE)"
+    b" (PERSONAL (MailboxName))\r\nb CREATE x (USE (\\Sent))\r\nc NOTIFY SET (SUBTREE INBOX (SubscriptionChange))\r\n",
+    b'a LIST (SPECIAL-USE RECURSIVEMATCH) "" % RETURN (METADATA (/shared/a) MYRIGHTS)\r\nb NOTIFY NONE\r\n',
     b"a SELECT INBOX\r\nb COPY 1 INBOX\r\nc MOVE 1 Trash\r\nd EXAMINE &AMQ-\r\ne UNSELECT\r\nf CHECK\r\n",
     b'a ID ("name" NIL)\r\nb ENABLE CONDSTORE\r\nc NAMESPACE\r\nd CAPABILITY\r\ne IDLE\r\nDONE\r\nf LOGOUT\r\n',
     b'a LOGIN bob "x y"\r\nb AUTHENTICATE PLAIN AGEAYg==\r\nc AUTHENTICATE LOGIN\r\n*\r\nd STARTTLS\r\n',
