@@ -5,7 +5,7 @@ VENV := .venv$(if $(filter python3,$(PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: run test test-power lint format bench bench-card bench-day bench-growth bench-idle translations clean
+.PHONY: run test test-power lint format bench bench-card bench-day bench-growth bench-imap bench-idle translations clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/merpati run
@@ -37,6 +37,9 @@ bench-day: $(VENV)/.installed-dev
 
 bench-growth: $(VENV)/.installed-dev
 	@$(BIN)/python -m bench.growth $(ARGS)
+
+bench-imap: $(VENV)/.installed-dev
+	@$(BIN)/python -m bench.imap $(ARGS)
 
 bench-idle: $(VENV)/.installed-dev
 	@MERPATI_IDLE_S=600 $(BIN)/pytest -q -s tests/card/test_idle.py

@@ -195,11 +195,11 @@ def median(runs: Sequence[Figures]) -> Figures:
     return {key: statistics.median(run[key] for run in runs) for key in runs[0]} if runs else {}
 
 
-def table(measured: dict[str, Figures]) -> list[str]:
+def table(measured: dict[str, Figures], rows: Sequence[Row] = ROWS) -> list[str]:
     """In Markdown: label, the first server, then each other with its ratio to the first."""
     names = list(measured)
     lines = ["| " + " | ".join(["", *names]) + " |", "| --- " * (len(names) + 1) + "|"]
-    for row in ROWS:
+    for row in rows:
         cells = [row.label if row.key else f"**{row.label}**"]
         first = measured[names[0]].get(row.key)
         for name in names:
