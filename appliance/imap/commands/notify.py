@@ -24,6 +24,7 @@ from .status import values_of
 
 log = logging.getLogger("merpati.imap")
 
+NOTHING_KNOWN = Mailboxes({}, frozenset())
 STATUS = (StatusItem.MESSAGES, StatusItem.UIDNEXT, StatusItem.UIDVALIDITY, StatusItem.UNSEEN)
 
 
@@ -34,12 +35,14 @@ async def notify(session: Session, command: Notify) -> Done:
     if sum(len(group.mailboxes) for group in command.groups) > MOST_NAMES:
         raise Refusal("Too many mailboxes to look at", "NOTIFICATIONOVERFLOW")
     account_id = session.account.id
-    watch = Watch(
-        map(_with_clean_names, command.groups),
-        account_id=account_id,
-        mailboxes=await session.read(lambda connection: _mailboxes(connection, account_id)),
-    )
-    session.watch, session.fetch_new = watch, fetch_new
+    before = session.watch
+    watch = Watch(map(_with_clean_names, command.groups), account_id=account_id, mailboxes=NOTHING_KNOWN)
+    session.watch, session.fetch_new = watch, fetch_new  # and hears already what changes while the list is read
+    try:
+        watch.mailboxes = await session.read(lambda connection: _mailboxes(connection, account_id))
+    except BaseException:
+        session.watch = before
+        raise
     named = {name for group in watch.named() for name in group.mailboxes}
     for known in watch.mailboxes.known.values():
         if known.name in named and not known.readable:  # RFC 5465 5.9
@@ -52,11 +55,11 @@ async def notify(session: Session, command: Notify) -> Done:
 async def unasked(session: Session, *, idling: bool = False) -> None:
     """What is to be told while no command runs, or only IDLE. Raises HangUp."""
     watch = session.watch
+    if watch is None:
+        if idling:
+            await session.tell_news(may_expunge=True)
+        return
     try:
-        if watch is None:
-            if idling:
-                await session.tell_news(may_expunge=True)
-            return
         if watch.tells_selected:
             await session.tell_news(may_expunge=idling or watch.tells_expunged)
         await tell_watched(session)
@@ -72,7 +75,7 @@ async def tell_watched(session: Session) -> None:
         return
     if watch.overflowed:
         session.send(render.untagged("OK", "Too much is happening, you will not be told", "NOTIFICATIONOVERFLOW"))
-        session.watch = Watch((), account_id=session.account.id, mailboxes=Mailboxes({}, frozenset()))
+        session.watch = Watch((), account_id=session.account.id, mailboxes=NOTHING_KNOWN)
         return
     pending = watch.take()
     if pending.mailboxes:
