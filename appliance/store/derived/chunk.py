@@ -18,6 +18,7 @@ import unicodedata
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 
@@ -32,7 +33,8 @@ TEXT_OCTETS_MOST = 512 * 1024  # of one message; a longer one is not worth its r
 _PACKED_OCTETS_MOST = 3 * 1024 * 1024  # of one file's texts, and
 _WORDS_OCTETS_MOST = 1024 * 1024  # of its words: what is gathered is in memory until it is written
 _FRAME_OCTETS_MOST = 64 * 1024 * 1024
-_LEVEL = 3
+_LEVEL = 1  # 3 saves one octet in fifty and takes longer to unpack
+_WORDS_LEVEL = -1  # what every search unpacks: in a quarter of the time, for 340 octets a message
 
 
 class ChunkDamaged(Exception):
@@ -107,6 +109,7 @@ class ChunkBuilder:
         self._packed_octets = 0
         self._headers, self._bodies = VocabularyBuilder(), VocabularyBuilder()
         self._packer = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+        self._words_packer = zstandard.ZstdCompressor(level=_WORDS_LEVEL, write_checksum=True)
 
     @property
     def full(self) -> bool:
@@ -132,7 +135,8 @@ class ChunkBuilder:
         headers, bodies = self._headers.pack(), self._bodies.pack()
         frames = [self._packer.compress(SEPARATOR.join(field)) for field in zip(*self._fields, strict=True)]
         fields = len(frames)
-        frames += map(self._packer.compress, (headers.words, headers.places, bodies.words, bodies.places))
+        for vocabulary in (headers, bodies):
+            frames += [self._words_packer.compress(vocabulary.words), self._packer.compress(vocabulary.places())]
         frames += self._texts
         directory = _Directory(
             self.blob_ids.tobytes(),
@@ -165,6 +169,7 @@ class OpenChunk:
 
     def __init__(self, path: Path) -> None:
         self._unpacker = zstandard.ZstdDecompressor()
+        self._vocabularies: dict[int, Vocabulary] = {}
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as fault:
@@ -259,12 +264,19 @@ class OpenChunk:
         return found & self._every
 
     def _headers(self) -> Vocabulary:
-        at = self._directory.fields
-        return Vocabulary(self._nth(at), self._nth(at + 1), self._directory.header_groups)
+        return self._vocabulary(0, self._directory.header_groups)
 
     def _bodies(self) -> Vocabulary:
-        at = self._directory.fields + 2
-        return Vocabulary(self._nth(at), self._nth(at + 1), self._directory.body_groups)
+        return self._vocabulary(2, self._directory.body_groups)
+
+    def _vocabulary(self, nth: int, groups: tuple[tuple[int, int], ...]) -> Vocabulary:
+        """Unpacked once, however many questions there are."""
+        found = self._vocabularies.get(nth)
+        if found is None:
+            at = self._directory.fields + nth
+            found = Vocabulary(self._nth(at), groups, cache(lambda: self._nth(at + 1)))
+            self._vocabularies[nth] = found
+        return found
 
     def _text(self, index: int) -> bytes:
         return self._nth(self._directory.fields + 4 + index)

@@ -14,7 +14,7 @@ each kind, so that where a word's places lie can be reckoned.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 TEXTS_MOST = 512
@@ -60,16 +60,17 @@ class VocabularyBuilder:
                     places += texts.to_bytes(_BITS_OCTETS, "little")
                 else:
                     places += b"".join(number.to_bytes(2, "little") for number in numbers(texts))
-        return Vocabulary(b"\n".join(words), bytes(places), tuple(groups))
+        octets = bytes(places)
+        return Vocabulary(b"\n".join(words), tuple(groups), lambda: octets)
 
 
 @dataclass(slots=True, frozen=True)
 class Vocabulary:
-    """groups: (texts of each word, or 0 where bits tell them; how many words)."""
+    """groups: (texts of each word, or 0 where bits tell them; how many words). places: asked for where a word matches."""
 
     words: bytes
-    places: bytes
     groups: tuple[tuple[int, int], ...]
+    places: Callable[[], bytes]
 
     def texts_with(self, needle: bytes, every: int) -> tuple[int, bool]:
         """(texts that can contain it, one bit each; whether they do contain it). every: bits of all texts there are."""
@@ -102,12 +103,13 @@ class Vocabulary:
         return found
 
     def _places(self, index: int) -> int:
+        places = self.places()
         first = offset = 0
         for count, words in self.groups:
             octets = _BITS_OCTETS if count == 0 else 2 * count
             if index < first + words:
                 start = offset + (index - first) * octets
-                place = self.places[start : start + octets]
+                place = places[start : start + octets]
                 if len(place) < octets:
                     break
                 if count == 0:

@@ -79,4 +79,4 @@ def test_a_damaged_list_of_places_is_no_answer() -> None:
     whole = vocabulary(TEXTS)
     last = whole.words.split(b"\n")[-1]
     with pytest.raises(ValueError, match="without places"):
-        Vocabulary(whole.words, whole.places[:-2], whole.groups).texts_with(last, 63)
+        Vocabulary(whole.words, whole.groups, lambda: whole.places()[:-2]).texts_with(last, 63)
