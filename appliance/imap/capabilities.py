@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .rights import NEW
+
 _ALWAYS = (
     "IMAP4rev1",
     "LITERAL+",  # RFC 7888 5: not LITERAL- as well, which IMAP4rev2 asks for and which is a part of it
@@ -13,6 +15,12 @@ _ALWAYS = (
     "IDLE",  # RFC 2177
 )
 _SIGNED_IN = (
+    "ACL",  # RFC 4314
+    f"RIGHTS={NEW}",
+    "METADATA",  # RFC 5464
+    "QUOTA",  # RFC 9208; QUOTASET is not offered: limits are the owner's, at the command line
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
     "NAMESPACE",  # RFC 2342
     "CHILDREN",  # RFC 3348
     "SPECIAL-USE",  # RFC 6154

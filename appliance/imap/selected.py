@@ -42,7 +42,8 @@ class Selected:
     decoded: LastDecoded = field(default_factory=LastDecoded)
     saved: array[int] = field(default_factory=lambda: array("I"))
     owner_id: int = 0  # the account whose mailbox it is
-    rights: str = ALL  # of this client's account (RFC 4314), as they last were
+    rights: str = ALL  # of this client's account (RFC 4314)
+    rights_doubtful: bool = False  # they may be others by now
 
     @property
     def view(self) -> MailboxView:

@@ -26,7 +26,7 @@ from .commands.notify import tell_watched, unasked
 from .commands.session import HANDSHAKE_S
 from .commands.table import DOES, goes_by_numbers, may_tell_expunged
 from .grammar.command import Command
-from .grammar.mailboxes import Check
+from .grammar.mailboxes import Check, Select
 from .grammar.session import Compress, Noop, StartTls
 from .machine import AppendReady, CommandReady, Fatal, Fault, NeedContinuation, State
 from .session import FLUSH_OCTETS, ImapSettings, Session
@@ -152,6 +152,8 @@ async def _run(session: Session, event: CommandReady | AppendReady) -> Done:
     try:
         if isinstance(event, AppendReady):
             return await append_message(session, event)
+        if not isinstance(event.command, Select):  # for which the mailbox before does not matter any more
+            await session.need_rights()
         if goes_by_numbers(event.command):
             await session.need_view()
         return await DOES[type(event.command)](session, event.command)

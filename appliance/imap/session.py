@@ -223,6 +223,7 @@ class Session:
             self.connection.nudge()
         elif isinstance(event, MailboxListChanged) and event.account_id in (self.account.id, selected.owner_id):
             selected.doubtful = True  # the selected mailbox may be among the deleted ones
+            selected.rights_doubtful = selected.owner_id != self.account.id
             self.connection.nudge()
 
     def hear_watched(self, event: Event) -> None:
@@ -244,13 +245,12 @@ class Session:
             if may_expunge and selected.has_untold:
                 self.send(render.changes(selected.view.apply((), (), first_recent_uid=0, may_expunge=True)))
             return
-        doubtful, selected.doubtful = selected.doubtful, False
+        selected.doubtful = False
         news = await self.read(lambda connection: read_news(connection, selected.mailbox_id, journal))
         if news is None:
             self.unselect()
             raise HangUp("The mailbox was deleted")
-        if doubtful and selected.owner_id != self.account.id:
-            await self._look_at_rights(selected)
+        await self.need_rights()
         if news.modseq <= journal.modseq and not selected.has_untold:
             return  # a large mailbox need not be read for this
         await self.need_view()
@@ -264,9 +264,13 @@ class Session:
         if self.fetch_new is not None:
             await self.fetch_new(self, [row[0] for row in news.rows if row[0] > known])
 
-    async def _look_at_rights(self, selected: Selected) -> None:
-        """Of another's mailbox. Raises HangUp when it may not be read any more (RFC 4314 5.1.1)."""
-        account_id = self.account.id
+    async def need_rights(self) -> None:
+        """What may be done with the selected mailbox, if it is another's and that may have changed. Raises HangUp when it may
+        not be read any more (RFC 4314 5.1.1)."""
+        selected = self.selected
+        if selected is None or not selected.rights_doubtful:
+            return
+        selected.rights_doubtful, account_id = False, self.account.id
         found = await self.read(lambda connection: visible.by_id(connection, account_id, selected.mailbox_id))
         if found is None or "r" not in found.rights:
             self.unselect()

@@ -15,6 +15,7 @@ from appliance.accounts.accounts import SignedInAccount
 from appliance.imap.server import ImapServer, ImapSettings
 from appliance.mail.reason import because
 from appliance.mail.reply import Reply
+from appliance.store.accounts import find_account
 from appliance.store.interface import Store
 from tests.support.ca import server_context
 from tests.support.imap_client import ImapClient
@@ -24,10 +25,11 @@ ADDRESS, PASSWORD = "bob@example.org", "correct horse battery"
 
 
 class Gate:
-    """Signs in whoever knows PASSWORD; argon2id has tests of its own."""
+    """Signs in whoever knows PASSWORD; argon2id has tests of its own. With a store, every account of it."""
 
-    def __init__(self, account_id: int) -> None:
+    def __init__(self, account_id: int, store: Store | None = None) -> None:
         self._account_id = account_id
+        self._store = store
 
     async def sign_in(self, username: str, password: str, *, protocol: str, ip: str) -> SignedInAccount | Reply:
         assert (protocol, ip) == ("imap", "127.0.0.1")
@@ -35,6 +37,10 @@ class Gate:
             return Reply(454, "7.0", because("sign-in-wait", seconds=3))
         if (username, password) == (ADDRESS, PASSWORD):
             return SignedInAccount(self._account_id, ADDRESS)
+        if self._store is not None and password == PASSWORD:
+            other = await self._store.read(lambda connection: find_account(connection, username))
+            if other is not None:
+                return SignedInAccount(other.id, other.address)
         return Reply(535, "7.8", because("sign-in-wrong"))
 
 
@@ -56,6 +62,12 @@ class Post:
 
     async def client(self) -> ImapClient:
         return await ImapClient.signed_in(self.port, ADDRESS, PASSWORD)
+
+    async def neighbour(self, address: str = "alice@example.org") -> ImapClient:
+        """Somebody else's client; the account is made where there is none."""
+        if self.store.read_now(lambda connection: find_account(connection, address)) is None:
+            new_account(self.store, address)
+        return await ImapClient.signed_in(self.port, address, PASSWORD)
 
     async def selected(self, mailbox: str = "INBOX") -> ImapClient:
         client = await self.client()
@@ -79,7 +91,7 @@ async def post(store: Store) -> AsyncIterator[Post]:
         server = ImapServer(
             replace(ImapSettings("mx.example.org"), **settings),  # type: ignore[arg-type]
             store,
-            Gate(account.id),  # type: ignore[arg-type]
+            Gate(account.id, store),  # type: ignore[arg-type]
             tls=(lambda: tls) if tls else None,
             implicit_tls=implicit_tls,
         )

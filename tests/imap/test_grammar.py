@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.imap.grammar import acl, metadata, quota
 from appliance.imap.grammar import fetch as f
 from appliance.imap.grammar import mailboxes as m
 from appliance.imap.grammar import messages as g
@@ -128,6 +129,15 @@ COMMANDS: dict[bytes, Command] = {
     b"SEARCH EMAILID M_-1 THREADID T2": s.Search(s.And((s.EmailId("M_-1"), s.ThreadId("T2")))),
     b"SEARCH MODSEQ 620162338": s.Search(s.ChangedSince(620162338), by_modseq=True),
     b'SEARCH MODSEQ "/flags/\\\\draft" all 620162338': s.Search(s.ChangedSince(620162338), by_modseq=True),
+    b"SETACL INBOX/Drafts David lrswida": acl.SetAcl("INBOX/Drafts", "David", "=", "lrswitea"),
+    b"deleteacl INBOX Fred": acl.DeleteAcl("INBOX", "Fred"),
+    b"GETACL INBOX": acl.GetAcl("INBOX"),
+    b'LISTRIGHTS INBOX "Smith"': acl.ListRights("INBOX", "Smith", b"Smith"),
+    b"MYRIGHTS INBOX": acl.MyRights("INBOX"),
+    b'GETQUOTA ""': quota.GetQuota(b""),
+    b"GETQUOTAROOT INBOX": quota.GetQuotaRoot("INBOX"),
+    b'GETMETADATA "" /shared/comment': metadata.GetMetadata("", ("/shared/comment",)),
+    b"SETMETADATA INBOX (/private/comment NIL)": metadata.SetMetadata("INBOX", (("/private/comment", None),)),
     b"SORT (REVERSE DATE subject date) UTF-8 SEEN": o.Sort(
         (o.Criterion(o.SortKey.DATE, True), o.Criterion(o.SortKey.SUBJECT)), s.Flagged("\\Seen")
     ),

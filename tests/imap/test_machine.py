@@ -244,7 +244,9 @@ def test_a_command_becomes_an_event_only_where_it_is_allowed(verb: bytes, state:
         b"AUTHENTICATE": b" PLAIN", b"APPEND": b" x {5+}", b"COMPRESS": b" DEFLATE", b"COPY": b" 1 x", b"CREATE": b" x", b"DELETE": b" x", b"ENABLE": b" x",
         b"EXAMINE": b" x", b"FETCH": b" 1 UID", b"ID": b" NIL", b"LIST": b" x x", b"LOGIN": b" x x", b"LSUB": b" x x", b"MOVE": b" 1 x",
         b"NOTIFY": b" NONE", b"RENAME": b" x y", b"REPLACE": b" 1 x {5+}", b"SEARCH": b" ALL", b"SELECT": b" x", b"SORT": b" (DATE) UTF-8 ALL", b"THREAD": b" REFERENCES UTF-8 ALL", b"STATUS": b" x (UNSEEN)", b"STORE": b" 1 FLAGS ()",
-        b"SUBSCRIBE": b" x", b"UNSUBSCRIBE": b" x",
+        b"SUBSCRIBE": b" x", b"UNSUBSCRIBE": b" x", b"DELETEACL": b" x a@b", b"GETACL": b" x", b"GETMETADATA": b" x /shared/a",
+        b"GETQUOTA": b" x", b"GETQUOTAROOT": b" x", b"LISTRIGHTS": b" x a@b", b"MYRIGHTS": b" x", b"SETACL": b" x a@b lr",
+        b"SETMETADATA": b" x (/shared/a NIL)",
     }  # fmt: skip
     subject = machine(state)
     subject.receive(b"a " + verb + arguments.get(verb, b"") + b"\r\n")

@@ -41,6 +41,9 @@ class Answer:
     child_info: dict[bytes, list[bytes]] = field(default_factory=dict)
     old_names: dict[bytes, bytes] = field(default_factory=dict)
     rights: dict[bytes, bytes] = field(default_factory=dict)
+    words: list[bytes] = field(default_factory=list)  # of ACL, LISTRIGHTS, QUOTAROOT
+    metadata: dict[bytes, dict[bytes, bytes | None]] = field(default_factory=dict)  # mailbox → entry → value
+    quotas: dict[bytes, dict[bytes, tuple[int, int]]] = field(default_factory=dict)  # root → resource → (use, limit)
 
     @property
     def ok(self) -> bool:
@@ -75,7 +78,7 @@ class ImapClient:
         self._writer = writer
         self._tags = 0
         self._running: bytes | None = None  # the verb of the command in progress
-        self._by_uid = False
+        self._by_uid = self._of_another = False
         self.mailbox: Mailbox | None = None
         self.greeting: Status
         self.capabilities: tuple[str, ...] = ()
@@ -128,6 +131,7 @@ class ImapClient:
         octets = text.encode() if isinstance(text, str) else text
         words = octets.upper().split(b" ")
         self._by_uid = words[0] == b"UID"
+        self._of_another = b"SHARED/" in octets.upper()  # may be for reading only (RFC 4314 5.2)
         self._running = words[1] if self._by_uid else words[0]
         pieces = octets.split(b"{}")
         assert len(pieces) == len(literals) + 1
@@ -262,6 +266,20 @@ class ImapClient:
                 self._status(reader, answer)
             case b"MYRIGHTS":
                 self._rights(reader, answer)
+            case b"ACL" | b"LISTRIGHTS":
+                self._need_running(b"GETACL" if name == b"ACL" else name, reader)
+                answer.words = grammar.words(reader)
+            case b"METADATA":
+                self._need_running(b"GETMETADATA", reader)
+                answer.metadata |= grammar.metadata(reader)
+            case b"QUOTA" | b"QUOTAROOT":
+                if self._running not in (b"GETQUOTA", b"GETQUOTAROOT"):
+                    raise reader.fail("a quota unasked")
+                if name == b"QUOTA":
+                    root, resources = grammar.quota(reader)
+                    answer.quotas[root] = resources
+                else:
+                    answer.words = grammar.words(reader)
             case b"SEARCH" | b"SORT":
                 self._need_running(name, reader)
                 if answer.searched is not None or answer.sorted is not None:
@@ -334,7 +352,8 @@ class ImapClient:
             if done.status == "OK":
                 if self.mailbox is None or not self.mailbox.known:
                     raise Violation("a mailbox was selected without EXISTS")
-                if (done.code == "READ-ONLY") != (verb == b"EXAMINE"):
+                read_only = done.code == "READ-ONLY"
+                if read_only != (verb == b"EXAMINE") and not (read_only and self._of_another):
                     raise Violation(f"{verb!r} ends with {done.code}")
             else:
                 self.mailbox = None

@@ -167,6 +167,7 @@ _CODES = {
     "INPROGRESS": r'\("[^"]+" (?:\d+|NIL) (?:[1-9]\d*|NIL)\)', "CLIENTBUG": r"", "TOOBIG": r"", "INUSE": r"", "CLOSED": r"",
     "MAILBOXID": r"\([A-Za-z0-9_-]{1,255}\)", "USEATTR": r"", "HASCHILDREN": r"", "NOPERM": r"",
     "HIGHESTMODSEQ": r"[1-9]\d*", "MODIFIED": r"[1-9]\d*(?:[:,][1-9]\d*)*", "UIDREQUIRED": r"",
+    "METADATA": r"LONGENTRIES [1-9]\d*|MAXSIZE [1-9]\d*|TOOMANY|NOPRIVATE",
     "NOTIFICATIONOVERFLOW": r"", "BADEVENT": r"\([A-Za-z]+(?: [A-Za-z]+)*\)",
 }  # fmt: skip
 
@@ -392,3 +393,59 @@ def number_set(text: bytes) -> list[int]:
         low, _, high = part.partition(b":")
         found += range(int(low), int(high or low) + 1)
     return found
+
+
+def in_set(text: bytes, number: int) -> bool:
+    """Whether a set, which may name very many numbers, names that one."""
+    if not _SET.fullmatch(text):
+        raise Violation(f"that is no set of numbers: {text!r}")
+    ends = [part.partition(b":") for part in text.split(b",")]
+    return any(int(low) <= number <= int(high or low) for low, _, high in ends)
+
+
+def words(reader: Reader) -> list[bytes]:
+    """SP astring, as often as there are. RFC 4314 7: acl-data, listrights-data; RFC 9208 7: quotaroot-response."""
+    found = []
+    while reader.at < len(reader.octets):
+        reader.need(b" ")
+        found.append(bytes(reader.astring()))
+    return found
+
+
+def metadata(reader: Reader) -> dict[bytes, dict[bytes, bytes | None]]:
+    """RFC 5464 5: "METADATA" SP mailbox SP entry-values"""
+    reader.need(b" ")
+    mailbox = bytes(reader.astring())
+    reader.need(b" (")
+    values: dict[bytes, bytes | None] = {}
+    while True:
+        entry = bytes(reader.astring())
+        if entry in values:
+            raise reader.fail("an entry twice")
+        reader.need(b" ")
+        value = reader.nstring()
+        values[entry] = None if value is None else bytes(value)
+        if reader.take(b")"):
+            break
+        reader.need(b" ")
+    reader.end()
+    return {mailbox: values}
+
+
+def quota(reader: Reader) -> tuple[bytes, dict[bytes, tuple[int, int]]]:
+    """RFC 9208 7: "QUOTA" SP quota-root-name SP "(" quota-resource *(SP quota-resource) ")" """
+    reader.need(b" ")
+    root = bytes(reader.astring())
+    reader.need(b" (")
+    resources: dict[bytes, tuple[int, int]] = {}
+    while True:
+        name = reader.atom()
+        reader.need(b" ")
+        used = reader.number()
+        reader.need(b" ")
+        resources[name] = used, reader.number()
+        if reader.take(b")"):
+            break
+        reader.need(b" ")
+    reader.end()
+    return root, resources

@@ -78,6 +78,7 @@ async def _append(session: Session, command: Append | Replace, *, streamed: bool
 
 async def _replaced(session: Session, command: Replace) -> int:
     """The UID of the message that is to go. Raises Refusal: then nothing is done."""
+    await session.need_rights()
     await session.need_view()
     selected = session.writable("te")  # RFC 8508 3.5 with RFC 4314 4
     pair = (command.replaced, command.replaced)

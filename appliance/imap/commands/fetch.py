@@ -180,7 +180,7 @@ async def _from_store(
     start = 0
     while start < len(places):
         some = places[start : start + at_once]
-        if plan.sets_seen and not selected.read_only:
+        if plan.sets_seen and not selected.read_only and "s" in selected.rights:
             unseen = [place for place in some if not selected.view.flags[place] & SEEN]
             if unseen:
                 newly_seen.update(unseen)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import sqlite3
 import unicodedata
 
-from ...store import mailboxes, messages
+from ...store import mailboxes, messages, sharing
 from ...store.changes import mailboxes as mailbox_changes
 from ...store.changes.messages import expunge
 from ...store.mailboxes import SEPARATOR, Mailbox
 from ...store.messages import FlagRow
-from ...store.refusals import NoSuchMailbox
 from ...store.transaction import Tx
 from .. import render, visible
 from ..answers import Done, Refusal
@@ -29,9 +28,11 @@ from ..grammar.mailboxes import (
     Subscribe,
     Unselect,
 )
+from ..rights import reads_only, settable_flags
 from ..selected import Selected, Unread
 from ..session import Session
 from ..view import SEEN, Journal, MailboxView
+from . import quota
 
 NEWEST = 1000  # messages; a mailbox of fewer is read whole at SELECT
 LONGEST_NAME_OCTETS = 1000  # in UTF-8; ext4 and Dovecot stop at 255 a level
@@ -50,16 +51,18 @@ async def select(session: Session, command: Select) -> Done:
     session.unselect()
     account_id = session.account.id
 
-    def query(connection: sqlite3.Connection) -> tuple[Mailbox, list[FlagRow]]:
-        found = visible.find(connection, account_id, command.mailbox)
-        if found is None:
-            raise NoSuchMailbox(command.mailbox)
-        mailbox = found.mailbox
-        return mailbox, messages.newest(connection, mailbox.id, NEWEST)
+    default_limits = session.store.default_limits
 
-    mailbox, newest = await session.read(query)
+    def query(connection: sqlite3.Connection) -> tuple[visible.VisibleMailbox, list[FlagRow], bytes]:
+        found = visible.need(connection, account_id, command.mailbox, "r")
+        over_quota = quota.warning(connection, found.mailbox.account_id, default_limits)
+        return found, messages.newest(connection, found.mailbox.id, NEWEST), over_quota
+
+    found, newest, over_quota = await session.read(query)
+    mailbox = found.mailbox
+    read_only = command.read_only or reads_only(found.rights)
     first_recent_uid = mailbox.first_recent_uid
-    if not command.read_only and first_recent_uid < mailbox.uidnext:
+    if not read_only and first_recent_uid < mailbox.uidnext:
         first_recent_uid = await session.take_recent(mailbox.id)
     view = MailboxView(newest, first_recent_uid=first_recent_uid)
     opened: MailboxView | Unread = view
@@ -80,16 +83,25 @@ async def select(session: Session, command: Select) -> Done:
             all_here = sum(1 for row in newest if not row[1] & SEEN) == mailbox.unseen
             unseen = count - NEWEST + unseen if all_here else None
     session.send(render.flags_in_use(view.keyword_names))
-    session.send(render.permanent_flags(view.keyword_names, read_only=command.read_only))
+    settable = settable_flags(found.rights)
+    session.send(render.permanent_flags(view.keyword_names, read_only=read_only, settable=settable))
     session.send(b"* %d EXISTS\r\n* %d RECENT\r\n" % (count, recent))
     if unseen is not None:
         session.send(render.untagged("OK", "The first unseen message", f"UNSEEN {unseen}"))
     session.send(render.untagged("OK", "UIDs are valid", f"UIDVALIDITY {mailbox.uidvalidity}"))
     session.send(render.untagged("OK", "The next UID", f"UIDNEXT {mailbox.uidnext}"))
     session.send(render.untagged("OK", "What it is known by", f"MAILBOXID ({visible.mailbox_id(mailbox)})"))
-    session.selected = Selected(mailbox.id, command.read_only, opened, Journal(mailbox.highest_modseq))
+    session.selected = Selected(
+        mailbox.id,
+        read_only,
+        opened,
+        Journal(mailbox.highest_modseq),
+        owner_id=mailbox.account_id,
+        rights=found.rights,
+    )
     session.machine.selected()
-    if command.read_only:
+    session.send(over_quota)
+    if read_only:
         return Done("Selected for reading only", "READ-ONLY")
     return Done("Selected", "READ-WRITE")
 
@@ -98,16 +110,19 @@ async def create(session: Session, command: Create) -> Done:
     name = _new_name(command.mailbox)
     special_use = _special_use(command.special_uses)
     account_id = session.account.id
-    make = mailbox_changes.create_mailbox(account_id, name, special_use)
 
     def change(tx: Tx) -> Mailbox:
+        owner_id, inner = visible.place_for(tx.connection, account_id, name)
+        if special_use and owner_id != account_id:
+            raise Refusal("What a mailbox of another's is for is not yours to say", "USEATTR")
         everything = mailboxes.list_mailboxes(tx.connection, account_id) if special_use else ()
         if any(each.special_use == special_use for each in everything):
             raise Refusal("There is a mailbox for that already", "USEATTR")
-        return make(tx)
+        return mailbox_changes.create_mailbox(owner_id, inner, special_use)(tx)
 
     made = await session.change(change)
-    _tell_other_name(session, command.mailbox.removesuffix(SEPARATOR), made.name)
+    called = made.name if made.account_id == account_id else name
+    _tell_other_name(session, command.mailbox.removesuffix(SEPARATOR), called)
     return Done("Created", f"MAILBOXID ({visible.mailbox_id(made)})")
 
 
@@ -124,7 +139,11 @@ async def delete(session: Session, command: Delete) -> Done:
     if mailbox is None and any(each.name.startswith(name + SEPARATOR) for each in everything):
         # RFC 3501 6.3.4: an error for a level that is no mailbox.
         raise Refusal("That is no mailbox but a level with mailboxes below it", "HASCHILDREN")
-    await session.change(mailbox_changes.delete_mailbox(account_id, name))
+    owner_id, inner = account_id, name
+    if mailbox is None and visible.is_others(name):
+        found = await session.read(lambda connection: visible.need(connection, account_id, name, "x"))
+        mailbox, owner_id, inner = found.mailbox, found.mailbox.account_id, found.mailbox.name
+    await session.change(mailbox_changes.delete_mailbox(owner_id, inner))
     if mailbox is not None and session.selected is not None and session.selected.mailbox_id == mailbox.id:
         session.unselect()
         session.send(render.untagged("OK", "That was the selected one", "CLOSED"))
@@ -134,7 +153,21 @@ async def delete(session: Session, command: Delete) -> Done:
 async def rename(session: Session, command: Rename) -> Done:
     """What is subscribed to stays subscribed to by the old name (RFC 3501 6.3.6 leaves the list to the client)."""
     name, old = _new_name(command.new), _clean(command.old.removesuffix(SEPARATOR))
-    await session.change(mailbox_changes.rename_mailbox(session.account.id, old, name))
+    account_id = session.account.id
+
+    def change(tx: Tx) -> None:
+        owner_id, inner = visible.place_for(tx.connection, account_id, name)
+        source_id, source = account_id, old
+        if visible.is_others(old):
+            found = visible.need(tx.connection, account_id, old, "x")
+            source_id, source = found.mailbox.account_id, found.mailbox.name
+        if source_id != owner_id:
+            raise Refusal("A mailbox stays with its owner", "CANNOT")
+        if source_id != account_id and source == mailboxes.INBOX:
+            raise Refusal("Another's INBOX cannot be renamed", "CANNOT")
+        mailbox_changes.rename_mailbox(owner_id, source, inner)(tx)
+
+    await session.change(change)
     if mailboxes.canonical_name(old) != mailboxes.INBOX:  # which is still there
         _tell_other_name(session, command.old, mailboxes.canonical_name(name))
     return Done("Renamed")
@@ -148,8 +181,11 @@ async def subscribe(session: Session, command: Subscribe) -> Done:
 
 
 async def namespace(session: Session, command: Namespace) -> Done:
-    session.send(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
-    return Done("One namespace, your own")
+    account_id = session.account.id
+    shared = await session.read(lambda connection: sharing.anything_shared(connection, account_id))
+    others = b'(("%b/" "/"))' % visible.OTHERS.encode("ascii") if shared else b"NIL"
+    session.send(b'* NAMESPACE (("" "/")) %b NIL\r\n' % others)
+    return Done("Your own, and what others share with you" if shared else "One namespace, your own")
 
 
 async def check(session: Session, command: Check) -> Done:
@@ -158,10 +194,10 @@ async def check(session: Session, command: Check) -> Done:
 
 
 async def close(session: Session, command: Close) -> Done:
-    """RFC 3501 6.4.2: expunges without a word, unless the mailbox was only examined."""
+    """RFC 3501 6.4.2: expunges without a word, unless the mailbox was only examined or may not be expunged (RFC 4314 4)."""
     selected = session.the_selected()
     session.unselect()
-    if not selected.read_only:
+    if not selected.read_only and "e" in selected.rights:
         await session.change(expunge(selected.mailbox_id))
     return Done("Closed")
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...store import mailboxes
 from ...store.changes.flags import store_flags
 from ...store.changes.messages import copy as copy_change
 from ...store.changes.messages import expunge as expunge_change
 from ...store.changes.messages import move as move_change
-from ...store.flags import join_keywords, to_bits
+from ...store.flags import WITH_KEYWORDS, join_keywords, to_bits, within
 from ...store.refusals import NoSuchMailbox
 from ...store.transaction import Change, Tx
-from .. import render
+from .. import render, visible
 from ..answers import Done, Refusal
 from ..grammar.messages import Copy, Expunge, Move, StoreFlags
+from ..rights import settable_flags
 from ..selected import Selected
 from ..session import Session
 from ..values import sequence_set
 from ..view import RECENT, FlagRow, FlagsNow
+from ..visible import VisibleMailbox, not_permitted
 
 LONGEST_KEYWORD = 255
 MOST_KEYWORDS = 100  # in one command
@@ -31,6 +32,9 @@ async def store(session: Session, command: StoreFlags) -> Done:
     selected = session.writable()
     places = session.places(command.messages, by_uid=command.by_uid)
     flags, keywords = to_bits(command.flags)
+    settable = settable_flags(selected.rights)
+    if not _may(settable, command, flags, keywords):
+        raise not_permitted()
     if len(keywords.split()) > MOST_KEYWORDS or any(len(word) > LONGEST_KEYWORD for word in keywords.split()):
         raise Refusal("Too many keywords, or too long ones", "LIMIT")
     view = selected.view
@@ -39,7 +43,12 @@ async def store(session: Session, command: StoreFlags) -> Done:
         some = places[start : start + STORE_AT_ONCE]
         expected = (
             {
-                view.uids[place]: _combined(view.flags[place], view.keywords_at(place), command, flags, keywords)
+                view.uids[place]: within(
+                    settable,
+                    view.flags[place] & ~RECENT,
+                    view.keywords_at(place),
+                    *_combined(view.flags[place], view.keywords_at(place), command, flags, keywords),
+                )
                 for place in some
             }
             if command.silent
@@ -59,13 +68,14 @@ async def set_flags(
 ) -> list[FlagRow]:
     """Durability: lazy. The rows as they are now, known to the view but not told to the client."""
     known_before = selected.view.keyword_names
+    settable = settable_flags(selected.rights)
     rows = await session.change(
-        store_flags(selected.mailbox_id, uids, mode, flags, keywords), durable=False, in_view=True
+        store_flags(selected.mailbox_id, uids, mode, flags, keywords, settable), durable=False, in_view=True
     )
     selected.view.apply(sorted(rows), (), first_recent_uid=0, may_expunge=False, quiet=True)
     if selected.view.keyword_names != known_before:
         session.send(render.flags_in_use(selected.view.keyword_names))
-        session.send(render.permanent_flags(selected.view.keyword_names, read_only=False))
+        session.send(selected.permanent_flags(selected.view.keyword_names))
     return rows
 
 
@@ -73,6 +83,14 @@ def _now(selected: Selected, row: FlagRow) -> FlagsNow:
     place = selected.view.place_of(row[0])
     assert place is not None
     return FlagsNow(place + 1, row[0], row[1] | (selected.view.flags[place] & RECENT), row[2])
+
+
+def _may(settable: int, command: StoreFlags, flags: int, keywords: str) -> bool:
+    """RFC 4314 4: a STORE fails only where none of its flags may be changed; the others are left as they are."""
+    asked = flags | (WITH_KEYWORDS if keywords else 0)
+    if command.mode == "=" or not asked:
+        return settable != 0
+    return bool(asked & settable)
 
 
 def _combined(had: int, had_keywords: str, command: StoreFlags, flags: int, keywords: str) -> tuple[int, str]:
@@ -92,47 +110,47 @@ async def copy(session: Session, command: Copy) -> Done:
     selected = session.the_selected()
     places = session.places(command.messages, by_uid=command.by_uid)
     uids = [selected.view.uids[place] for place in places]
-    target_id = await _target(session, command.mailbox)
+    target = await _target(session, command.mailbox)
     if not uids:
         return Done("There was nothing to copy")
-    uidvalidity, pairs = await _transfer(
-        session, copy_change, selected, uids, target_id, all_of_them=not command.by_uid
-    )
+    uidvalidity, pairs = await _transfer(session, copy_change, selected, uids, target, all_of_them=not command.by_uid)
     return Done("Copied", _copyuid(uidvalidity, pairs))
 
 
 async def move(session: Session, command: Move) -> Done:
-    """RFC 6851 4.3: COPYUID comes untagged and before the EXPUNGEs, which `tell_news` gives."""
-    selected = session.writable()
+    """RFC 6851 4.3: COPYUID comes untagged and before the EXPUNGEs, which `tell_news` gives. Of the source it wants what
+    flagging as deleted and expunging want (RFC 6851 4.2)."""
+    selected = session.writable("te")
     places = session.places(command.messages, by_uid=command.by_uid)
     uids = [selected.view.uids[place] for place in places]
-    target_id = await _target(session, command.mailbox)
+    target = await _target(session, command.mailbox)
     if not uids:
         return Done("There was nothing to move")
-    uidvalidity, pairs = await _transfer(
-        session, move_change, selected, uids, target_id, all_of_them=not command.by_uid
-    )
+    uidvalidity, pairs = await _transfer(session, move_change, selected, uids, target, all_of_them=not command.by_uid)
     if (code := _copyuid(uidvalidity, pairs)) is not None:
         session.send(render.untagged("OK", "Moved", code))
     return Done("Moved")
 
 
-async def _target(session: Session, name: str) -> int:
+async def _target(session: Session, name: str) -> VisibleMailbox:
     account_id = session.account.id
-    mailbox = await session.read(lambda connection: mailboxes.find_mailbox(connection, account_id, name))
-    if mailbox is None:
-        raise Refusal("There is no such mailbox", "TRYCREATE")
-    return mailbox.id
+    return await session.read(lambda connection: visible.need(connection, account_id, name, "i", missing="TRYCREATE"))
 
 
-Transfer = Callable[[int, Sequence[int], int], Change[tuple[int, Pairs]]]
+Transfer = Callable[[int, Sequence[int], int, int], Change[tuple[int, Pairs]]]
 
 
 async def _transfer(
-    session: Session, transfer: Transfer, selected: Selected, uids: Sequence[int], target_id: int, *, all_of_them: bool
+    session: Session,
+    transfer: Transfer,
+    selected: Selected,
+    uids: Sequence[int],
+    target: VisibleMailbox,
+    *,
+    all_of_them: bool,
 ) -> tuple[int, Pairs]:
     """All or nothing (RFC 3501 6.4.7); by UID, messages that are gone do not count."""
-    change = transfer(selected.mailbox_id, uids, target_id)
+    change = transfer(selected.mailbox_id, uids, target.mailbox.id, settable_flags(target.rights))
 
     def checked(tx: Tx) -> tuple[int, Pairs]:
         uidvalidity, pairs = change(tx)
@@ -155,7 +173,7 @@ def _copyuid(uidvalidity: int, pairs: Pairs) -> str | None:
 
 async def expunge(session: Session, command: Expunge) -> Done:
     """The EXPUNGEs themselves are `tell_news`'s to give."""
-    selected = session.writable()
+    selected = session.writable("e")
     uids = None
     if command.uids is not None:
         uids = [selected.view.uids[place] for place in session.places(command.uids, by_uid=True)]

@@ -6,18 +6,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..answers import Done
+from ..grammar import acl as r
 from ..grammar import append as a
 from ..grammar import mailboxes as m
 from ..grammar import messages as g
+from ..grammar import quota as q
 from ..grammar import session as s
 from ..grammar.command import Command
 from ..grammar.fetch import Fetch
 from ..grammar.list import List
+from ..grammar.metadata import GetMetadata, SetMetadata
 from ..grammar.notify import Notify
 from ..grammar.search import Search
 from ..grammar.sort import Sort, Thread
 from ..session import Session
-from . import append, fetch, mailboxes, messages, notify, search, session, sort, status
+from . import acl, append, fetch, mailboxes, messages, metadata, notify, quota, search, session, sort, status
 from . import list as list_
 
 # The value's second parameter is of the key's type, which a dict cannot say.
@@ -53,6 +56,15 @@ DOES: dict[type, Callable[[Session, Any], Awaitable[Done]]] = {
     Fetch: fetch.fetch,
     Notify: notify.notify,
     Search: search.search,
+    GetMetadata: metadata.get_metadata,
+    SetMetadata: metadata.set_metadata,
+    q.GetQuota: quota.get_quota,
+    q.GetQuotaRoot: quota.get_quota_root,
+    r.DeleteAcl: acl.delete_acl,
+    r.GetAcl: acl.get_acl,
+    r.ListRights: acl.list_rights,
+    r.MyRights: acl.my_rights,
+    r.SetAcl: acl.set_acl,
     Sort: sort.sort,
     Thread: sort.thread,
 }

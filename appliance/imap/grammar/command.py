@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from . import append, fetch, mailboxes, messages, notify, search, session, sort
+from . import acl, append, fetch, mailboxes, messages, metadata, notify, quota, search, session, sort
 from . import list as list_
+from .acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from .append import Append, Replace
 from .cursor import Cursor, GrammarFault
 from .fetch import Fetch
@@ -26,13 +27,15 @@ from .mailboxes import (
     Unselect,
 )
 from .messages import Copy, Expunge, Move, StoreFlags
+from .metadata import GetMetadata, SetMetadata
 from .notify import Notify
+from .quota import GetQuota, GetQuotaRoot
 from .search import Search
 from .session import Authenticate, Capability, Compress, Enable, Id, Idle, Login, Logout, Noop, StartTls
 from .sort import Sort, Thread
 
 Command = (
-    Append | Authenticate | Capability | Check | Close | Compress | Copy | Create | Delete | Enable | Expunge | Fetch | Id | Idle | List | Login | Logout | Lsub | Move | Namespace | Noop | Notify | Rename | Replace | Search | Select | Sort | StartTls | Status | StoreFlags | Subscribe | Thread | Unselect
+    Append | Authenticate | Capability | Check | Close | Compress | Copy | Create | Delete | DeleteAcl | Enable | Expunge | Fetch | GetAcl | GetMetadata | GetQuota | GetQuotaRoot | Id | Idle | List | ListRights | Login | Logout | Lsub | Move | MyRights | Namespace | Noop | Notify | Rename | Replace | Search | Select | SetAcl | SetMetadata | Sort | StartTls | Status | StoreFlags | Subscribe | Thread | Unselect
 )  # fmt: skip
 
 Reader = Callable[[Cursor], Command]
@@ -47,17 +50,24 @@ READERS: dict[bytes, Reader] = {
     b"COPY": messages.copy,
     b"CREATE": mailboxes.create,
     b"DELETE": mailboxes.delete,
+    b"DELETEACL": acl.delete_acl,
     b"ENABLE": session.enable,
     b"EXAMINE": mailboxes.examine,
     b"EXPUNGE": messages.expunge,
     b"FETCH": fetch.fetch,
+    b"GETACL": acl.get_acl,
+    b"GETMETADATA": metadata.get_metadata,
+    b"GETQUOTA": quota.get_quota,
+    b"GETQUOTAROOT": quota.get_quota_root,
     b"ID": session.id_,
     b"IDLE": session.idle,
     b"LIST": list_.list_,
+    b"LISTRIGHTS": acl.list_rights,
     b"LOGIN": session.login,
     b"LOGOUT": session.logout,
     b"LSUB": mailboxes.lsub,
     b"MOVE": messages.move,
+    b"MYRIGHTS": acl.my_rights,
     b"NAMESPACE": mailboxes.namespace,
     b"NOOP": session.noop,
     b"NOTIFY": notify.notify,
@@ -65,6 +75,8 @@ READERS: dict[bytes, Reader] = {
     b"REPLACE": append.replace,
     b"SEARCH": search.search,
     b"SELECT": mailboxes.select,
+    b"SETACL": acl.set_acl,
+    b"SETMETADATA": metadata.set_metadata,
     b"SORT": sort.sort,
     b"STARTTLS": session.starttls,
     b"STATUS": mailboxes.status,

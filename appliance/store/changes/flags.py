@@ -6,14 +6,17 @@ import time
 from collections.abc import Sequence
 
 from ...status.events import MailboxChanged
-from ..flags import SEEN, join_keywords
+from ..flags import EVERY_FLAG, SEEN, join_keywords, within
 from ..messages import FlagRow
 from ..refusals import NoSuchMailbox
 from ..transaction import Change, Tx
 
 
-def store_flags(mailbox_id: int, uids: Sequence[int], mode: str, flags: int, keywords: str) -> Change[list[FlagRow]]:
-    """mode: `+`, `-` or `=`. Returns the rows of `uids` as they are now; those that did not change keep their MODSEQ."""
+def store_flags(
+    mailbox_id: int, uids: Sequence[int], mode: str, flags: int, keywords: str, settable: int = EVERY_FLAG
+) -> Change[list[FlagRow]]:
+    """mode: `+`, `-` or `=`. Returns the rows of `uids` as they are now; those that did not change keep their MODSEQ.
+    settable: no other flags are touched."""
 
     def change(tx: Tx) -> list[FlagRow]:
         row = tx.connection.execute(
@@ -31,7 +34,8 @@ def store_flags(mailbox_id: int, uids: Sequence[int], mode: str, flags: int, key
             ).fetchone()
             if had is None:
                 continue
-            to_flags, to_keywords = _combined(had[0], had[1], mode, flags, keywords)
+            to = _combined(had[0], had[1], mode, flags, keywords)
+            to_flags, to_keywords = within(settable, had[0], had[1], *to)
             if (to_flags, to_keywords) == had[:2]:
                 now.append((uid, *had))
                 continue
