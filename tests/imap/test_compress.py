@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import zlib
 
 import pytest
@@ -68,6 +69,17 @@ async def test_within_tls(post: Post) -> None:
         await client.ok("APPEND INBOX {}", NOISE)
         await client.ok("SELECT INBOX")
         assert (await client.ok("FETCH 1 BODY[]")).item("BODY[]") == NOISE
+
+
+async def test_not_where_tls_compresses(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 4978 3: as no TLS does any more."""
+    client = await ImapClient.connect(post.port)
+    async with closing(client):
+        await client.start_tls(client_context())
+        await client.ok(f'LOGIN "{ADDRESS}" "{PASSWORD}"')
+        monkeypatch.setattr(ssl.SSLObject, "compression", lambda self: "ZLIB")
+        assert (await client.command("COMPRESS DEFLATE")).done.code == "COMPRESSIONACTIVE"
+        await client.ok("NOOP")
 
 
 async def test_idle_tells_at_once(post: Post) -> None:

@@ -83,6 +83,16 @@ async def test_what_is_too_large_is_refused_before_it_comes(
             await client.ok("NOOP")
 
 
+@pytest.mark.parametrize("said", ["SELECT ~{}", "SEARCH SUBJECT ~{}", "LOGIN ~{} x", "APPEND ~{} {}"])
+async def test_only_a_message_may_hold_nul(post: Post, said: str) -> None:
+    """RFC 3516 7: literal8 is for APPEND's message alone."""
+    client = await post.client()
+    async with closing(client):
+        answer = await client.command(said, *[b"IN\0BOX"] * said.count("{}"), non_sync=True)
+        assert answer.done.status == "BAD"
+        await client.ok("NOOP")
+
+
 async def test_a_message_that_is_refused_is_passed_over(post: Post) -> None:
     """RFC 7888 4: whatever it looks like, and however large, up to a bound."""
     client = await ImapClient.signed_in(await post.start(message_octets=1000), ADDRESS, PASSWORD)
