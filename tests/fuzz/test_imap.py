@@ -50,6 +50,9 @@ COMMANDS = [
     b"a NOTIFY SET STATUS (SELECTED (MessageNew (UID BODY.PEEK[1]) MessageExpunge FlagChange)) (MAILBOXES (a INBOX) NONE)"
     b" (PERSONAL (MailboxName))\r\nb CREATE x (USE (\\Sent))\r\nc NOTIFY SET (SUBTREE INBOX (SubscriptionChange))\r\n",
     b'a LIST (SPECIAL-USE RECURSIVEMATCH) "" % RETURN (METADATA (/shared/a) MYRIGHTS)\r\nb NOTIFY NONE\r\n',
+    b"a SETACL INBOX anyone +lrd\r\nb GETACL INBOX\r\nc LISTRIGHTS INBOX a@b\r\nd MYRIGHTS Shared/a@b/c\r\ne DELETEACL INBOX anyone\r\n",
+    b"a SETMETADATA INBOX (/private/a ~{2+}\r\n\0x /shared/b NIL)\r\nb GETMETADATA (MAXSIZE 1 DEPTH infinity) INBOX (/private)\r\n",
+    b'a GETQUOTAROOT INBOX\r\nb GETQUOTA ""\r\nc CREATE Shared/a@b/c/d\r\nd RENAME Shared/a@b/c x\r\n',
     b"a SELECT INBOX\r\nb COPY 1 INBOX\r\nc MOVE 1 Trash\r\nd EXAMINE &AMQ-\r\ne UNSELECT\r\nf CHECK\r\n",
     b'a ID ("name" NIL)\r\nb ENABLE CONDSTORE\r\nc NAMESPACE\r\nd CAPABILITY\r\ne IDLE\r\nDONE\r\nf LOGOUT\r\n',
     b'a LOGIN bob "x y"\r\nb AUTHENTICATE PLAIN AGEAYg==\r\nc AUTHENTICATE LOGIN\r\n*\r\nd STARTTLS\r\n',

@@ -11,7 +11,7 @@ from appliance.status.events import AnnotationsChanged
 from appliance.store.accounts import Account
 from appliance.store.annotations import SERVER, annotations_of
 from appliance.store.changes.accounts import remove_account
-from appliance.store.changes.annotations import MOST, annotate
+from appliance.store.changes.annotations import MOST, MOST_OCTETS, annotate
 from appliance.store.changes.mailboxes import create_mailbox, delete_mailbox, rename_mailbox
 from appliance.store.interface import Store
 from appliance.store.refusals import NoSuchMailbox, TooManyAnnotations
@@ -63,6 +63,19 @@ def test_too_many_change_nothing(store: Store, bob: Account) -> None:
     assert noted(store, inbox.id, bob.id)["/private/0"] == b"x"
     store.write_now(annotate(inbox.id, bob.id, {"/private/0": None, "/private/more": b"x"}))
     store.write_now(annotate(inbox.id, bob.id, {"/shared/more": b"x"}))  # counted apart
+
+
+def test_an_account_cannot_fill_the_card_with_notes(store: Store, bob: Account) -> None:
+    """However many mailboxes it makes: private ones and those for all are counted apart."""
+    half = b"x" * (MOST_OCTETS // 2)
+    inbox, sent = mailbox_of(store, bob.id), mailbox_of(store, bob.id, "Sent")
+    for scope in ("private", "shared"):
+        store.write_now(annotate(inbox.id, bob.id, {f"/{scope}/a": half}))
+        store.write_now(annotate(sent.id, bob.id, {f"/{scope}/a": half}))
+        with pytest.raises(TooManyAnnotations):
+            store.write_now(annotate(mailbox_of(store, bob.id, "Junk").id, bob.id, {f"/{scope}/a": b"x"}))
+    store.write_now(annotate(sent.id, bob.id, {"/shared/a": None}))
+    store.write_now(annotate(sent.id, bob.id, {"/shared/b": b"x"}))
 
 
 def test_they_follow_a_new_name_and_go_with_the_mailbox(store: Store, bob: Account) -> None:

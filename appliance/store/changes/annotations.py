@@ -6,11 +6,13 @@ import time
 from collections.abc import Mapping
 
 from ...status.events import AnnotationsChanged
-from ..annotations import SERVER, holder
+from ..annotations import SERVER, SHARED, holder
 from ..refusals import NoSuchMailbox, TooManyAnnotations
 from ..transaction import Change, Tx
 
 MOST = 100  # entries on one mailbox, shared ones and each account's private ones counted apart; RFC 5464 4.1 wants 10
+
+MOST_OCTETS = 2 * 1024 * 1024  # of what one account notes for itself, and of what is noted for all on its mailboxes
 
 
 def annotate(mailbox_id: int, account_id: int, values: Mapping[str, bytes | None]) -> Change[None]:
@@ -39,7 +41,7 @@ def annotate(mailbox_id: int, account_id: int, values: Mapping[str, bytes | None
             (count,) = tx.connection.execute(
                 "SELECT count(*) FROM annotations WHERE mailbox_id = ? AND account_id = ?", (mailbox_id, held_by)
             ).fetchone()
-            if count > MOST:
+            if count > MOST or _octets(tx, held_by, owner_id) > MOST_OCTETS:
                 raise TooManyAnnotations(MOST)
         tx.tell(
             AnnotationsChanged(
@@ -52,6 +54,19 @@ def annotate(mailbox_id: int, account_id: int, values: Mapping[str, bytes | None
         )
 
     return change
+
+
+def _octets(tx: Tx, held_by: int, owner_id: int) -> int:
+    """Notes do not count for quotas, and shall not be a way around them. Cost: linear in all notes, which are few."""
+    if held_by != SHARED:
+        found = tx.connection.execute("SELECT sum(length(value)) FROM annotations WHERE account_id = ?", (held_by,))
+    else:
+        found = tx.connection.execute(
+            "SELECT sum(length(value)) FROM annotations JOIN mailboxes m ON m.id = mailbox_id"
+            " WHERE annotations.account_id = ? AND m.account_id = ?",
+            (SHARED, owner_id),
+        )
+    return found.fetchone()[0] or 0
 
 
 def copy_annotations(tx: Tx, source_id: int, target_id: int) -> None:
