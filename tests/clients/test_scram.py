@@ -67,6 +67,7 @@ Channel inbox
 Far :far:
 Near :here:
 Create Near
+SyncState *
 """)
     run("mbsync", "-c", str(settings), "inbox", package="isync")
     assert (tmp_path / "mail/INBOX/cur").is_dir()
