@@ -12,6 +12,7 @@ from appliance.imap.grammar.cursor import GrammarFault
 from appliance.imap.grammar.list import List, Return, Selection
 from appliance.imap.grammar.mailboxes import StatusItem
 from appliance.imap.listing import Listed, listed
+from appliance.store.changes.annotations import annotate
 from tests.support.imap_client import Answer, ImapClient
 
 from .conftest import Post, closing
@@ -254,6 +255,19 @@ async def test_rights_with_the_list(post: Post) -> None:
         # Neither for what is not there nor for what is listed for one below it.
         assert set(answer.rights) == {b"INBOX"}
         assert set(answer.rights[b"INBOX"]) >= set(b"lrswipkxtea")
+
+
+async def test_notes_with_the_list(post: Post) -> None:
+    """RFC 9590 3."""
+    client = await fruit(post)
+    post.store.write_now(annotate(post.mailbox_id("Fruit/Apple"), post.account_id, {"/private/comment": b"red"}))
+    async with closing(client):
+        assert "LIST-METADATA" in client.capabilities
+        answer = await client.ok('LIST "" Fruit/% RETURN (METADATA ("/private/comment"))')
+        assert answer.metadata == {
+            b"Fruit/Apple": {b"/private/comment": b"red"},
+            b"Fruit/Banana": {b"/private/comment": None},
+        }
 
 
 async def test_lsub_is_answered_as_ever(post: Post) -> None:

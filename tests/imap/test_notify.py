@@ -17,7 +17,9 @@ from appliance.imap.grammar.fetch import Item
 from appliance.imap.grammar.notify import Filter, Group, Happening, Notify
 from appliance.imap.notify import Known, Mailboxes, Told, Watch
 from appliance.status.events import AnnotationsChanged, MailboxChanged, MailboxListChanged
+from appliance.store.accounts import find_account
 from appliance.store.changes.messages import expunge
+from appliance.store.changes.sharing import set_rights
 from appliance.store.flags import DELETED, SEEN
 from appliance.store.messages import snapshot
 from tests.support.imap_client import ImapClient
@@ -484,6 +486,29 @@ async def test_a_client_that_only_listens_keeps_up_with_what_others_do(post: Pos
         rows = post.store.read_now(lambda connection: snapshot(connection, mailbox_id))
         assert list(there) == [row[0] for row in rows]
         assert client.mailbox is not None and len(client.mailbox.uids) == len(rows)
+
+
+async def test_mailboxes_of_others_come_and_go_with_the_rights_on_them(post: Post) -> None:
+    """RFC 5465 5.4 and 5.9."""
+    client = await post.neighbour()
+    alice = post.store.read_now(lambda connection: find_account(connection, "alice@example.org"))
+    assert alice is not None
+    client.notified = True
+    name, sent = b"Shared/bob@example.org/Sent", post.mailbox_id("Sent")
+    await client.ok("NOTIFY SET (PERSONAL (MailboxName)) (SUBTREE Shared (MailboxName MessageNew MessageExpunge))")
+    async with closing(client):
+        post.store.write_now(set_rights(sent, alice.id, "l"))
+        assert await listed(client) == (name, {b"\\NoAccess"}, None)
+        post.put(MESSAGE, mailbox="Sent")
+        post.store.write_now(set_rights(sent, alice.id, "lr"))
+        assert await listed(client) == (name, set(), None)
+        post.put(MESSAGE, mailbox="Sent")
+        post.put(MESSAGE)  # which is not hers to see
+        while (told := (await client.news()).status_of)[name]["MESSAGES"] != 2:
+            assert set(told) == {name}
+        post.store.write_now(set_rights(sent, alice.id, ""))
+        assert await listed(client) == (name, {b"\\NonExistent"}, None)
+        assert (await client.ok("NOOP")).lines == []
 
 
 NOT_YET = pytest.mark.skipif(

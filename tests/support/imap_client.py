@@ -270,7 +270,8 @@ class ImapClient:
                 self._need_running(b"GETACL" if name == b"ACL" else name, reader)
                 answer.words = grammar.words(reader)
             case b"METADATA":
-                self._need_running(b"GETMETADATA", reader)
+                if self._running not in (b"GETMETADATA", b"LIST"):
+                    raise reader.fail("METADATA unasked")
                 answer.metadata |= grammar.metadata(reader)
             case b"QUOTA" | b"QUOTAROOT":
                 if self._running not in (b"GETQUOTA", b"GETQUOTAROOT"):
