@@ -14,6 +14,7 @@ from __future__ import annotations
 from enum import Flag, auto
 
 _END = b"\r\n.\r\n"
+_WORTH_A_LOOK_OCTETS = 16 * 1024
 
 
 class ContentFault(Flag):
@@ -30,12 +31,38 @@ class ContentFault(Flag):
 
 
 def faults_in(piece: bytes) -> ContentFault:
-    """A CR LF must not be cut in two by the ends of `piece`. Cost: five passes in C."""
+    """A CR LF must not be cut in two by the ends of `piece`. Cost: five passes in C, a fifth of that for what is lines of
+    one length, as an attachment is."""
     fault = ContentFault.NUL if b"\0" in piece else ContentFault.NONE
-    line_ends = piece.count(b"\r\n")
-    if piece.count(b"\r") != line_ends or piece.count(b"\n") != line_ends:
+    start, end = _equal_lines(piece) if len(piece) >= _WORTH_A_LOOK_OCTETS else (0, 0)
+    if _has_bare_line_end(piece[:start]) or _has_bare_line_end(piece[end:] if end else piece):
         fault |= ContentFault.BARE_LINE_END
     return fault
+
+
+def _has_bare_line_end(octets: bytes) -> bool:
+    line_ends = octets.count(b"\r\n")
+    return octets.count(b"\r") != line_ends or octets.count(b"\n") != line_ends
+
+
+def _equal_lines(piece: bytes) -> tuple[int, int]:
+    """Where whole lines of one length stand around the middle, each ended by CR LF and with no other CR or LF in it;
+    (0, 0) if nowhere. To count an octet that is there every 78 takes twenty times as long as to look for one that is not."""
+    middle = piece.find(b"\n", len(piece) // 2)
+    step = piece.find(b"\n", middle + 1) - middle
+    if middle < 0 or step < 2:
+        return 0, 0
+    ahead, behind = piece[middle::step], piece[middle::-step]
+    start = middle + 1 - step * (len(behind) - len(behind.lstrip(b"\n")) - 1)
+    end = middle + 1 + step * (len(ahead) - len(ahead.lstrip(b"\n")) - 1)
+    if end - start < len(piece) // 2:
+        return 0, 0
+    lines = bytearray(piece[start:end])
+    if lines[step - 2 :: step].strip(b"\r"):
+        return 0, 0
+    del lines[step - 1 :: step]
+    del lines[step - 2 :: step - 1]
+    return (0, 0) if b"\r" in lines or b"\n" in lines else (start, end)
 
 
 class DataScanner:

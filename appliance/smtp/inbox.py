@@ -23,6 +23,10 @@ class Inbox:
         self._octets = 0
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
+        self._deadline = 0.0  # of the waiter
+        # One for all waits, that looks at the deadline when it rings: as a rule the peer speaks first, and a timer for
+        # each line would be made and cancelled for nothing.
+        self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.ReadTransport | None = None
         self._held_back = False
 
@@ -47,6 +51,8 @@ class Inbox:
     def end(self) -> None:
         """Nothing more will come. What came before can still be read."""
         self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._wake()
 
     def interrupt(self) -> None:
@@ -72,12 +78,12 @@ class Inbox:
         """Everything that has come, at least one octet; `b""` once the peer is done. Raises TimeoutError, Interrupted."""
         if not self._pieces and not self._ended:
             waiter = self._waiter = self._loop.create_future()
-            # One timer, where asyncio.timeout would take several objects and a look at the task: it is set for each line.
-            timer = self._loop.call_later(timeout_s, _too_late, waiter)
+            self._deadline = self._loop.time() + timeout_s
+            if self._timer is None or self._timer.when() > self._deadline:
+                self._set_timer()
             try:
                 await waiter
             finally:
-                timer.cancel()
                 self._waiter = None
         return self.take()
 
@@ -85,7 +91,16 @@ class Inbox:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._ring)
 
-def _too_late(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() >= self._deadline:
+            self._waiter.set_exception(TimeoutError())
+        else:
+            self._set_timer()

@@ -106,12 +106,12 @@ def _run_at(octets: bytes, start: int, line_end: int) -> Run | None:
 def _decode(lines: bytes, shape: Shape) -> bytes | None:
     """None if there is anything but letters in the lines: then there is no decoding, or it gives less than three octets
     for four letters."""
-    whole = shape.lines // _BLOCK_LINES * _BLOCK_LINES * (shape.letters + shape.end_octets)
-    step = shape.letters + shape.end_octets
-    cut = _lines_with_ends(shape.letters, shape.end_octets).iter_unpack(lines[:whole])
-    rest = [lines[at : at + shape.letters] for at in range(whole, len(lines), step)]
+    text = bytearray(b'"%b"' % lines)
+    for more in reversed(range(shape.end_octets)):  # the last octet of each line's end first
+        step = shape.letters + more + 1
+        del text[step : shape.lines * step + 1 : step]
     try:
-        decoded = _JSON.decode(b"".join([b'"', *chain.from_iterable(cut), *rest, b'"']))
+        decoded = _JSON.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return decoded if len(decoded) == shape.decoded_octets else None
@@ -124,11 +124,6 @@ def encode(decoded: bytes, shape: Shape) -> bytes:
     cut = _lines(shape.letters).iter_unpack(memoryview(letters)[1 : 1 + whole])
     rest = [letters[at : at + shape.letters] for at in range(1 + whole, len(letters) - 1, shape.letters)]
     return (b"\r\n" if shape.end_octets == 2 else b"\n").join([*chain.from_iterable(cut), *rest, b""])
-
-
-@lru_cache(maxsize=8)
-def _lines_with_ends(letters: int, end_octets: int) -> struct.Struct:
-    return struct.Struct(f"{letters}s{end_octets}x" * _BLOCK_LINES)
 
 
 @lru_cache(maxsize=8)

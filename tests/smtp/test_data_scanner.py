@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.smtp.data_scanner import ContentFault, DataScanner
+from appliance.smtp.data_scanner import ContentFault, DataScanner, faults_in
 
 OK = ContentFault.NONE
 BARE = ContentFault.BARE_LINE_END
@@ -107,6 +107,28 @@ def test_only_crlf_dot_crlf_ends_it(data: bytes) -> None:
     bare = re.search(rb"\r(?!\n)|(?<!\r)\n", data[:end]) is not None
     assert (BARE in fault) is bare
     assert (NUL in fault) is (b"\0" in data[:end])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    before=st.sampled_from([b"", b"76 letters\r\n", b"Subject: a\r\n\r\n"]),
+    letters=st.sampled_from([0, 1, 2, 60, 76]),
+    octets=st.sampled_from([20_000, 65_536]),
+    after=st.sampled_from([b"", b"=\r\n", b"a"]),
+    put=st.sampled_from([b"\r", b"\n", b"\r\n", b"\n\r", b"\0", b"", b"a"]),
+    at=st.floats(0, 1),
+    instead=st.booleans(),
+)
+def test_lines_of_one_length_are_looked_through_too(
+    before: bytes, letters: int, octets: int, after: bytes, put: bytes, at: float, instead: bool
+) -> None:
+    """Whatever stands among them, wherever, is found as an independent, slow reading finds it."""
+    line = b"x" * letters + b"\r\n"
+    piece = before + line * (octets // len(line)) + after
+    cut = int(at * len(piece))
+    piece = piece[:cut] + put + piece[cut + (len(put) if instead else 0) :]
+    bare = re.search(rb"\r(?!\n)|(?<!\r)\n", piece) is not None
+    assert faults_in(piece) == (BARE if bare else OK) | (NUL if b"\0" in piece else OK)
 
 
 def _lines(data: bytes) -> list[bytes]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
 from appliance.smtp.inbox import HIGH_OCTETS, Inbox, Interrupted
+
+from .loop_clock import LoopClock
 
 
 class FakeTransport(asyncio.ReadTransport):
@@ -55,6 +59,34 @@ async def test_a_reader_that_waits_is_woken(inbox: Inbox, wake: str) -> None:
             inbox.interrupt()
             with pytest.raises(Interrupted):
                 await reading
+
+
+async def test_each_wait_has_its_own_deadline(inbox: Inbox) -> None:
+    """Though one timer serves all of them: later ones do not end with the first one's, nor shorter ones with a longer's."""
+    clock = LoopClock()
+    for wait_s in (300.0, 300.0, 10.0, 600.0):
+        reading = asyncio.ensure_future(inbox.read(wait_s))
+        await clock.forward(wait_s - 1)
+        inbox.feed(b"a")
+        assert await reading == b"a"
+        reading = asyncio.ensure_future(inbox.read(wait_s))
+        await clock.forward(wait_s - 1)
+        assert not reading.done()
+        await clock.forward(1.1)
+        with pytest.raises(TimeoutError):
+            await reading
+
+
+async def test_what_has_ended_keeps_no_timer() -> None:
+    inbox = Inbox(asyncio.get_running_loop())
+    reading = asyncio.ensure_future(inbox.read(300))
+    await asyncio.sleep(0)
+    inbox.end()
+    assert await reading == b""
+    gone = weakref.ref(inbox)
+    del inbox, reading
+    gc.collect()
+    assert gone() is None
 
 
 async def test_interrupting_nobody_does_nothing(inbox: Inbox) -> None:
