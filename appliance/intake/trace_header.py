@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from ..mail.address import Address
 from ..mail.envelope import Peer, Protocol
@@ -47,6 +48,7 @@ def missing_headers(*, has_date: bool, has_message_id: bool, hostname: str, trac
     return lines
 
 
+@lru_cache(1024)
 def _address_literal(ip: str) -> str:
     try:
         address = ipaddress.ip_address(ip.partition("%")[0])

@@ -11,6 +11,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
@@ -81,6 +82,7 @@ class Address:
         return f"{self.quoted_local_part}@{self.domain}"
 
 
+@lru_cache(1024)
 def parse_domain(text: str) -> str:
     """A domain name in lower-case A-labels, or an address literal. Raises AddressFault."""
     if not text:

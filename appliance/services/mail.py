@@ -32,6 +32,7 @@ from ..status.bus import Bus
 from ..status.card_reader import CardReader
 from ..status.card_watch import CardWatch
 from ..status.events import AddressKnown, Phase, PhaseChanged, ProblemSolved, QueueChanged, StorageMeasured
+from ..status.log_burst import write_together
 from ..status.log_lines import LogListener
 from ..status.problems import found
 from ..status.socket import StatusServer, VerbRefused
@@ -63,6 +64,7 @@ LOOK_EVERY_S = 60.0  # at the card's free space and at the store's health
 def main(places: Places) -> None:
     """Until SIGTERM. Raises NotAlone when another mail process uses this home."""
     give_back()
+    write_together()
     places.make()
     lock = alone(places.mail_lock, places.home)
     try:
