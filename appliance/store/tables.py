@@ -123,7 +123,9 @@ def _expunged(mailbox_id: int, modseq: int, uid: int) -> bool:
 
 
 def _scram(account_id: int, password_hash: str, salt: bytes, iterations: int, stored: bytes, server: bytes) -> bool:
-    return account_id > 0 and password_hash != "" and salt != b"" and iterations > 0 and len(stored) == len(server) == 32
+    return (
+        account_id > 0 and password_hash != "" and salt != b"" and iterations > 0 and len(stored) == len(server) == 32
+    )
 
 
 def _epoch(mailbox_id: int, below_uid: int, uidvalidity: int) -> bool:

@@ -15,9 +15,7 @@ from .mailboxes import FIRST_MAILBOXES, insert_mailbox, remove_mailbox
 from .sharing import members, tell_members
 
 
-def add_account(
-    key: str, password_hash: str, display_name: str = "", scram: ScramRow | None = None
-) -> Change[Account]:
+def add_account(key: str, password_hash: str, display_name: str = "", scram: ScramRow | None = None) -> Change[Account]:
     """With its first mailboxes, all subscribed. scram: made of the same password. Raises AddressTaken."""
 
     def change(tx: Tx) -> Account:
