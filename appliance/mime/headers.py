@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-_EMPTY_LINE = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _PARAGRAPH = re.compile(rb"[^\n]*(?:\n[ \t][^\n]*+)*+\n?")  # a line with its continuations, field or not
 _FOLD = re.compile(rb"[\r\n]+")
@@ -25,8 +24,11 @@ def header_end(data: bytes) -> int:
         return 1
     if data.startswith(b"\r\n"):
         return 2
-    empty = _EMPTY_LINE.search(data)
-    return empty.end() if empty else -1
+    crlf = data.find(b"\n\r\n")
+    lf = data.find(b"\n\n", 0, crlf + 1 if crlf >= 0 else len(data))
+    if lf >= 0:
+        return lf + 2
+    return crlf + 3 if crlf >= 0 else -1
 
 
 def split_headers(block: bytes) -> list[tuple[bytes, bytes]]:

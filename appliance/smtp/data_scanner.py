@@ -82,8 +82,8 @@ class DataScanner:
             raise ValueError("the content has ended already")
         data = self._held + data
         # An attachment in base64 has no dot at all, and to look for one octet takes a fortieth of looking for three.
-        dots = b"." in data
-        end = data.find(_END) if dots else -1
+        dot = data.find(_END[:3]) if b"." in data else -1  # the first at a line's beginning: as a rule that of the end
+        end = data.find(_END, dot) if dot >= 0 else -1
         if end >= 0:
             self.done = True
             self.rest = data[end + len(_END) :]
@@ -95,7 +95,7 @@ class DataScanner:
             self._held = data[len(data) - keep :]
         self.fault |= faults_in(content)
         # A CR LF is always whole in `content`, and so is the dot after it: `_held_back` sees to that.
-        if dots:
+        if dot >= 0 and dot != end:
             content = content.replace(b"\r\n.", b"\r\n")
         virtual = min(self._virtual_octets, len(content))
         self._virtual_octets -= virtual

@@ -41,6 +41,7 @@ class BurstHandler(logging.StreamHandler[TextIO]):
 
 def write_together() -> None:
     """From now on the log that `log_stream.to_stderr` has set up is written so."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # none of it stands in a line
     root = logging.getLogger()
     for each in root.handlers:
         if type(each) is logging.StreamHandler:

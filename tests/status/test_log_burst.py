@@ -19,6 +19,7 @@ def root_logger() -> Iterator[logging.Logger]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield root
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = True
     root.handlers[:], root.level = handlers, level
 
 
