@@ -16,7 +16,7 @@ import logging
 import sqlite3
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from functools import partial
 
 from ..mail.content import Content
@@ -53,7 +53,7 @@ class TextIndex:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._left: set[int] = set()  # contents that cannot be indexed, too long or damaged: not tried again
-        self.idle = asyncio.Event()
+        self.idle = asyncio.Event()  # set while nothing that was wanted is left to do
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -142,10 +142,10 @@ class TextIndex:
                 self._wanted.pop(account_id, None)
             self.idle.set()
 
-    async def _guarded(self, work: object) -> None:
+    async def _guarded(self, work: Awaitable[None]) -> None:
         """Whatever goes wrong, searches go on without the index."""
         try:
-            await work  # type: ignore[misc]
+            await work
         except StorageLow:
             log.warning("the search index does not grow: the card is nearly full")
         except (OSError, StoreRefusal) as fault:

@@ -527,9 +527,11 @@ async def test_a_text_that_is_too_long_is_looked_into(indexed: Indexed, eager: N
 async def test_stopped_while_it_fills_it_goes_on_next_time(indexed: Indexed, eager: None) -> None:
     indexed.put(letters(200))
     one, other = await indexed.clients()
-    await one.ok("SEARCH TEXT harbour")
+    indexed.index.want(indexed.post.account_id, indexed.post.mailbox_id())
+    await asyncio.sleep(0)  # it is begun
     await indexed.index.stop()
     assert indexed.index.health() is not None
+    assert indexed.files == []
     await same_answers(one, other)
     await indexed.index.start()
     assert indexed.index.health() is None
