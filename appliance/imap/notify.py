@@ -23,7 +23,7 @@ from ..status.events import AnnotationsChanged, Event, MailboxChanged, MailboxLi
 from .grammar.fetch import Item, Section
 from .grammar.notify import OF_MESSAGES, OF_SELECTED, Filter, Group, Happening
 from .listing import SEPARATOR
-from .view import FlagsNow, Untagged
+from .view import Exists, Expunged, KeywordsNow, RecentCount, Untagged
 
 MOST_PENDING = 1000  # mailboxes of which something is untold
 MOST_NAMES = 1000  # in SUBTREE and MAILBOXES together
@@ -104,7 +104,7 @@ class Watch:
     def of_selected(self, told: Iterable[Untagged]) -> list[Untagged]:
         """Without changes of flags, where these are not wanted."""
         wanted = self._selected is not None and Happening.FLAG_CHANGE in self._selected.happenings
-        return [each for each in told if wanted or not isinstance(each, FlagsNow)]
+        return [each for each in told if wanted or isinstance(each, (Exists, Expunged, KeywordsNow, RecentCount))]
 
     # the others
 
