@@ -12,11 +12,13 @@ from ..store import refusals
 
 @dataclass(slots=True, frozen=True)
 class Done:
-    """The tagged response. code: without brackets."""
+    """The tagged response. code: without brackets; highest_modseq: it is told to who has asked for MODSEQs, once what
+    others did is told too (RFC 7162 3.2.7, RFC 6851 4.4)."""
 
     words: str
     code: str | None = None
     status: str = "OK"
+    highest_modseq: bool = False
 
 
 class Refusal(Exception):

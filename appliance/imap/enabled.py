@@ -19,7 +19,7 @@ class Extension(StrEnum):
 
 
 # What ENABLE takes; the others of Extension are known to the code and not complete yet.
-OFFERED: frozenset[Extension] = frozenset((Extension.UTF8,))
+OFFERED: frozenset[Extension] = frozenset((Extension.CONDSTORE, Extension.QRESYNC, Extension.UIDONLY, Extension.UTF8))
 
 IMPLIED: dict[Extension, frozenset[Extension]] = {Extension.QRESYNC: frozenset((Extension.CONDSTORE,))}
 

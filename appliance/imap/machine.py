@@ -26,6 +26,7 @@ from .grammar.append import uid_replace as read_uid_replace
 from .grammar.command import Command, verb
 from .grammar.cursor import Cursor, GrammarFault
 from .grammar.search import BadCharset
+from .grammar.uidonly import UidRequired, speaks_of_numbers
 
 
 class State(StrEnum):
@@ -52,6 +53,7 @@ ALLOWED: dict[bytes, frozenset[State]] = {
     b"LOGIN": _BEFORE,
     b"STARTTLS": _BEFORE,
     b"APPEND": _SIGNED_IN,
+    b"COMPRESS": _SIGNED_IN,  # RFC 4978 allows it to strangers too; they get no memory of ours for it
     b"DELETEACL": _SIGNED_IN,
     b"GETACL": _SIGNED_IN,
     b"GETMETADATA": _SIGNED_IN,
@@ -61,7 +63,6 @@ ALLOWED: dict[bytes, frozenset[State]] = {
     b"MYRIGHTS": _SIGNED_IN,
     b"SETACL": _SIGNED_IN,
     b"SETMETADATA": _SIGNED_IN,
-    b"COMPRESS": _SIGNED_IN,  # RFC 4978 allows it to strangers too; they get no memory of ours for it
     b"CREATE": _SIGNED_IN,
     b"DELETE": _SIGNED_IN,
     b"ENABLE": _SIGNED_IN,  # RFC 5161 3.1 wants it before SELECT; that matters to nothing that we enable
@@ -431,6 +432,7 @@ class ImapMachine:
             command = _STREAMED[name](cursor, messages)
         except LiteralFirst:
             return None
+        self._check_numbers(command)
         self._messages = messages
         return AppendReady(tag, command, waits)
 
@@ -470,10 +472,15 @@ class ImapMachine:
             self._check_state(name)
             command = reader(cursor)
             cursor.end()
+            self._check_numbers(command)
         except GrammarFault as fault:
             return self._fault(tag, fault)
         self._faults = 0
         return CommandReady(tag, command)
+
+    def _check_numbers(self, command: Command) -> None:
+        if Extension.UIDONLY in self.enabled and speaks_of_numbers(command):
+            raise UidRequired
 
     def _cursor(self, octets: bytes) -> Cursor:
         utf8 = Extension.UTF8 in self.enabled
@@ -511,6 +518,8 @@ class ImapMachine:
             return self._fatal("Too many commands that are none")
         text = str(fault)
         text = text[:1].upper() + text[1:]
+        if isinstance(fault, UidRequired):
+            code = "UIDREQUIRED"
         if isinstance(fault, BadCharset):
             return Fault(tag, text, "NO", "BADCHARSET (US-ASCII UTF-8)", fault.saves)
         return Fault(tag, text, code=code)

@@ -17,8 +17,9 @@ from ..mime.content_fields import Parameters
 from ..mime.parts import EnvelopeFields, Part
 from .grammar.cursor import MONTHS
 from .grammar.fetch import Section, SectionText
-from .values import encode_mailbox
-from .view import RECENT, Exists, Expunged, FlagsNow, KeywordsNow, RecentCount, Untagged
+from .manner import PLAIN, Manner
+from .values import encode_mailbox, sequence_set
+from .view import RECENT, Exists, Expunged, FlagsNow, KeywordsNow, ModseqNow, RecentCount, Untagged
 
 SYSTEM_FLAGS = ((2, "\\Answered"), (4, "\\Flagged"), (8, "\\Deleted"), (1, "\\Seen"), (16, "\\Draft"))
 EVERY_FLAG = sum(bit for bit, _ in SYSTEM_FLAGS)
@@ -96,23 +97,57 @@ def capability(names: Iterable[str]) -> bytes:
     return b"* CAPABILITY %b\r\n" % " ".join(names).encode("ascii")
 
 
-def changes(told: Iterable[Untagged]) -> bytes:
+def changes(told: Iterable[Untagged], manner: Manner = PLAIN) -> bytes:
     """What `MailboxView.apply` found."""
-    return b"".join(map(_change, told))
+    told = list(told)
+    gone = sorted(change.uid for change in told if isinstance(change, Expunged)) if manner.vanished else []
+    lines = []
+    for change in told:
+        if not (manner.vanished and isinstance(change, Expunged)):
+            lines.append(_change(change, manner))
+        elif gone:  # one response for all of them, where the first would stand: EXISTS counts without them
+            lines.append(vanished(sequence_set(gone)))
+            gone = []
+    return b"".join(lines)
 
 
-def _change(change: Untagged) -> bytes:
+def _change(change: Untagged, manner: Manner) -> bytes:
     match change:
-        case Expunged(number):
+        case Expunged(number, _):
             return b"* %d EXPUNGE\r\n" % number
         case Exists(count):
             return b"* %d EXISTS\r\n" % count
         case RecentCount(count):
-            return b"* %d RECENT\r\n" % count
-        case FlagsNow(number, uid, bits, keywords):
-            return b"* %d FETCH (UID %d FLAGS %b)\r\n" % (number, uid, flags(bits, keywords))
+            return b"* %d RECENT\r\n" % count if manner.recent else b""
+        case FlagsNow(number, uid, bits, keywords, modseq):
+            return fetch_head(number, uid, manner) + flags_and_modseq(uid, bits, keywords, modseq, manner) + b")\r\n"
+        case ModseqNow(number, uid, modseq):
+            known = b"" if manner.uid_only else b"UID %d " % uid
+            return b"%b%bMODSEQ (%d))\r\n" % (fetch_head(number, uid, manner), known, modseq)
         case KeywordsNow(keywords):
             return flags_in_use(keywords)
+
+
+def fetch_head(number: int, uid: int, manner: Manner) -> bytes:
+    """RFC 9586 3.3: UIDFETCH has the UID in place of the number."""
+    return b"* %d UIDFETCH (" % uid if manner.uid_only else b"* %d FETCH (" % number
+
+
+def flags_and_modseq(uid: int, bits: int, keywords: str, modseq: int, manner: Manner) -> bytes:
+    """`UID 7 FLAGS (\\Seen) MODSEQ (12)`, as an untagged FETCH has them that the client did not ask for."""
+    said = b"FLAGS " + flags(bits if manner.recent else bits & ~RECENT, keywords)
+    if not manner.uid_only:
+        said = b"UID %d %b" % (uid, said)
+    return b"%b MODSEQ (%d)" % (said, modseq) if manner.modseq else said
+
+
+def highest_modseq(modseq: int) -> bytes:
+    return untagged("OK", "The highest MODSEQ", f"HIGHESTMODSEQ {modseq}")
+
+
+def vanished(uids: str, *, earlier: bool = False) -> bytes:
+    """RFC 7162 3.2.10: EARLIER means that the client need not count them off."""
+    return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if earlier else b"", uids.encode("ascii"))
 
 
 # flags

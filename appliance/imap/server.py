@@ -25,6 +25,7 @@ from .commands.append import append_message
 from .commands.notify import tell_watched, unasked
 from .commands.session import HANDSHAKE_S
 from .commands.table import DOES, goes_by_numbers, may_tell_expunged
+from .enabled import Extension
 from .grammar.command import Command
 from .grammar.mailboxes import Check, Select
 from .grammar.session import Compress, Noop, StartTls
@@ -123,7 +124,10 @@ async def _answer_next(session: Session) -> None:
         case (CommandReady(tag, command) | AppendReady(tag, command)) as event:
             done = await _run(session, event)
             end = await _news(session, command)
-            session.send(render.tagged(tag, done.status, done.words, done.code))
+            code = done.code
+            if done.highest_modseq and session.selected is not None and session.has(Extension.CONDSTORE):
+                code = f"HIGHESTMODSEQ {session.selected.journal.modseq}"
+            session.send(render.tagged(tag, done.status, done.words, code))
             if end is not None:
                 raise end
             if isinstance(command, StartTls) and done.status == "OK":

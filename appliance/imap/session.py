@@ -12,7 +12,7 @@ import contextlib
 import logging
 import sqlite3
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -34,11 +34,12 @@ from .capabilities import Situation, capabilities
 from .enabled import Extension
 from .machine import Event as WireEvent
 from .machine import ImapMachine, State
+from .manner import Manner, manner_of
 from .notify import Watch
 from .selected import Selected, read_news, read_view
 from .text_index import TextIndex
 from .values import SequenceSet
-from .view import Exists, MailboxView, Note
+from .view import Exists, MailboxView, Note, Untagged
 from .visible import not_permitted
 
 log = logging.getLogger("merpati.imap")
@@ -144,6 +145,20 @@ class Session:
         return extension in self.machine.enabled
 
     @property
+    def manner(self) -> Manner:
+        """How this client wants to be told of messages."""
+        return manner_of(self.machine.enabled)
+
+    def imply_condstore(self) -> None:
+        """What has to do with MODSEQs switches CONDSTORE on; a client that has selected a mailbox is told where it stands
+        (RFC 7162 3.1)."""
+        if self.has(Extension.CONDSTORE):
+            return
+        self.machine.enabled.add(Extension.CONDSTORE)
+        if self.selected is not None:
+            self.send(render.highest_modseq(self.selected.journal.modseq))
+
+    @property
     def utf8_names(self) -> bool:
         """Mailbox names go out as UTF-8 and not in modified UTF-7."""
         return self.has(Extension.UTF8) or self.has(Extension.IMAP4REV2)
@@ -243,7 +258,7 @@ class Session:
         journal = selected.journal
         if not look and not journal.dirty and not selected.doubtful:
             if may_expunge and selected.has_untold:
-                self.send(render.changes(selected.view.apply((), (), first_recent_uid=0, may_expunge=True)))
+                self.tell(selected.view.apply((), (), first_recent_uid=0, may_expunge=True))
             return
         selected.doubtful = False
         news = await self.read(lambda connection: read_news(connection, selected.mailbox_id, journal))
@@ -260,7 +275,7 @@ class Session:
         known = selected.view.uids[-1] if len(selected.view) else 0
         told = selected.view.apply(news.rows, news.gone, first_recent_uid=first_recent_uid, may_expunge=may_expunge)
         journal.caught_up(news.modseq)
-        self.send(render.changes(told if self.watch is None else self.watch.of_selected(told)))
+        self.tell(told if self.watch is None else self.watch.of_selected(told))
         if self.fetch_new is not None:
             await self.fetch_new(self, [row[0] for row in news.rows if row[0] > known])
 
@@ -295,7 +310,7 @@ class Session:
             self.send(selected.permanent_flags(view.keyword_names))
         if len(view) != unread.messages:
             log.error("a mailbox holds %d messages, and its row says %d", len(view), unread.messages)
-            self.send(render.changes([Exists(len(view))]))
+            self.tell([Exists(len(view))])
 
     async def take_recent(self, mailbox_id: int) -> int:
         """From a card that takes nothing more, mail can still be read; it is recent for the next session too then, which
@@ -309,6 +324,10 @@ class Session:
             return mailbox.first_recent_uid
 
     # octets out
+
+    def tell(self, changes: Iterable[Untagged]) -> None:
+        """Of messages, in the client's manner."""
+        self.send(render.changes(changes, self.manner))
 
     def send(self, octets: bytes) -> None:
         """Gathered until `flush`."""

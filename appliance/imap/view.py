@@ -28,6 +28,7 @@ FlagRow = tuple[int, int, str, int]  # UID, flags, keywords, MODSEQ
 @dataclass(slots=True, frozen=True)
 class Expunged:
     number: int
+    uid: int
 
 
 @dataclass(slots=True, frozen=True)
@@ -42,12 +43,22 @@ class RecentCount:
 
 @dataclass(slots=True, frozen=True)
 class FlagsNow:
-    """flags: with RECENT."""
+    """flags: with RECENT. modseq: that of these flags (RFC 7162 3.1)."""
 
     number: int
     uid: int
     flags: int
     keywords: str
+    modseq: int
+
+
+@dataclass(slots=True, frozen=True)
+class ModseqNow:
+    """The client knows the flags, and learns their MODSEQ."""
+
+    number: int
+    uid: int
+    modseq: int
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,7 +68,7 @@ class KeywordsNow:
     keywords: tuple[str, ...]
 
 
-Untagged = Expunged | Exists | RecentCount | FlagsNow | KeywordsNow
+Untagged = Expunged | Exists | RecentCount | FlagsNow | ModseqNow | KeywordsNow
 
 
 class MailboxView:
@@ -157,13 +168,14 @@ class MailboxView:
             if modseq < self._modseqs.get(uid, self._modseq):
                 continue  # older than what we know, from a reader that began before our own change
             flags |= self.flags[place] & RECENT
-            self._modseqs[uid] = modseq
+            if modseq > self._modseq:  # MODSEQs that are older need no memory of their own
+                self._modseqs[uid] = modseq
             if flags != self.flags[place] or keywords != self._keywords.get(uid, "") or uid in self._changed:
                 self.flags[place] = flags
                 self._learn(uid, keywords)
                 if not quiet:
                     self._changed.discard(uid)
-                    told.append(FlagsNow(place + 1, uid, flags, keywords))
+                    told.append(FlagsNow(place + 1, uid, flags, keywords, modseq))
         if len(self._known_keywords) != keywords_before:
             told.insert(0, KeywordsNow(self.keyword_names))
         self._gone.update(uid for uid in gone if self.place_of(uid) is not None)
@@ -195,6 +207,7 @@ class MailboxView:
         gone, self._gone = self._gone, set()
         places = sorted((place for uid in gone if (place := self.place_of(uid)) is not None), reverse=True)
         self.recent -= sum(1 for place in places if self.flags[place] & RECENT)
+        told: list[Untagged] = [Expunged(place + 1, self.uids[place]) for place in places]
         if len(places) <= FEW:
             for place in places:
                 del self.uids[place], self.flags[place]
@@ -205,7 +218,7 @@ class MailboxView:
         for uid in gone:
             self._keywords.pop(uid, None)
             self._modseqs.pop(uid, None)
-        return [Expunged(place + 1) for place in places]
+        return told
 
 
 @dataclass(slots=True, frozen=True)
@@ -238,8 +251,9 @@ class Journal:
 
     @property
     def dirty(self) -> bool:
-        """The bus told of something that is not in the view."""
-        return any(note is not None for note in self._notes.values())
+        """Something is not in the view: the bus told of it, or a change of our own shows that another came before it.
+        MODSEQs of the one must not be said before the other is told (RFC 7162 3.1: what the client has seen is a mark)."""
+        return bool(self._notes)
 
     def note(self, modseq: int, note: Note) -> None:
         if modseq > self.modseq:

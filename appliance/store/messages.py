@@ -135,6 +135,45 @@ def changed_since(connection: sqlite3.Connection, mailbox_id: int, modseq: int) 
     return changed, sorted(uid for (uid,) in gone)
 
 
+def gone_since(connection: sqlite3.Connection, mailbox_id: int, modseq: int) -> list[int] | None:
+    """UIDs expunged after `modseq`, in order; None when not all of them are remembered any more.
+
+    Tombstones are forgotten from the oldest on (`changes/tombstones.py`): after the lowest that is left, and where every UID
+    ever given is a message or a tombstone, they are all here.
+    """
+    lowest, count = connection.execute(
+        "SELECT min(modseq), count(*) FROM expunged WHERE mailbox_id = ?", (mailbox_id,)
+    ).fetchone()
+    if lowest is None or modseq < lowest:
+        messages, uidnext = connection.execute(
+            "SELECT (SELECT count(*) FROM messages WHERE mailbox_id = id), uidnext FROM mailboxes WHERE id = ?",
+            (mailbox_id,),
+        ).fetchone()
+        if messages + count != uidnext - 1:
+            return None
+    gone = connection.execute("SELECT uid FROM expunged WHERE mailbox_id = ? AND modseq > ?", (mailbox_id, modseq))
+    return sorted(uid for (uid,) in gone)
+
+
+def uids_of(connection: sqlite3.Connection, mailbox_id: int) -> array[int]:
+    """All of a mailbox, in order."""
+    listed = connection.execute(
+        "SELECT group_concat(uid) FROM (SELECT uid FROM messages WHERE mailbox_id = ? ORDER BY uid)", (mailbox_id,)
+    ).fetchone()[0]
+    return array("I", map(int, listed.split(",")) if listed else ())
+
+
+def changed_after(
+    connection: sqlite3.Connection, mailbox_id: int, modseq: int, from_uid: int, to_uid: int, most: int
+) -> list[FlagRow]:
+    """So many at most of the messages that are new or changed after `modseq`, in the order of UIDs."""
+    return connection.execute(
+        "SELECT uid, flags, keywords, modseq FROM messages"
+        " WHERE mailbox_id = ? AND uid BETWEEN ? AND ? AND modseq > ? ORDER BY uid LIMIT ?",
+        (mailbox_id, from_uid, to_uid, modseq, most),
+    ).fetchall()
+
+
 def flags_of(connection: sqlite3.Connection, mailbox_id: int, uids: Sequence[int]) -> list[FlagRow]:
     found: list[FlagRow] = []
     for some in _slices(uids):

@@ -45,7 +45,7 @@ LINES = {
     "a mailbox in UTF-7": (render.listed("LIST", (), render.mailbox("ü&")), b'* LIST () "/" &APw-&-\r\n'),
     "status": (render.status(b"a", [("MESSAGES", 3), ("UNSEEN", 0)]), b"* STATUS a (MESSAGES 3 UNSEEN 0)\r\n"),
     "changes": (
-        render.changes([KeywordsNow(("a",)), FlagsNow(2, 5, 1, "a"), Expunged(3), Exists(2), RecentCount(0)]),
+        render.changes([KeywordsNow(("a",)), FlagsNow(2, 5, 1, "a", 9), Expunged(3, 7), Exists(2), RecentCount(0)]),
         b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft a)\r\n* 2 FETCH (UID 5 FLAGS (\\Seen a))\r\n"
         b"* 3 EXPUNGE\r\n* 2 EXISTS\r\n* 0 RECENT\r\n",
     ),

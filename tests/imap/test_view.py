@@ -41,22 +41,22 @@ def test_a_view_counts_what_select_tells() -> None:
 CHANGES: dict[str, tuple[list[FlagRow], list[int], list[Untagged]]] = {
     "nothing": ([], [], []),
     "flags that are known already": ([(4, 1, "a b", 5)], [], []),
-    "other flags": ([(4, 3, "a b", 8)], [], [FlagsNow(2, 4, 3, "a b")]),
+    "other flags": ([(4, 3, "a b", 8)], [], [FlagsNow(2, 4, 3, "a b", 8)]),
     "a keyword that was not in use": (
         [(2, 0, "new", 8)],
         [],
-        [KeywordsNow(("a", "b", "new")), FlagsNow(1, 2, 0, "new")],
+        [KeywordsNow(("a", "b", "new")), FlagsNow(1, 2, 0, "new", 8)],
     ),
     "a new message": ([(12, 0, "", 8)], [], [Exists(5), RecentCount(1)]),
     "a new message that another session saw first": ([(11, 0, "", 8)], [], [Exists(5), RecentCount(0)]),
-    "one gone": ([], [4], [Expunged(2)]),
-    "several gone, from the highest down": ([], [2, 4, 9], [Expunged(4), Expunged(2), Expunged(1)]),
+    "one gone": ([], [4], [Expunged(2, 4)]),
+    "several gone, from the highest down": ([], [2, 4, 9], [Expunged(4, 9), Expunged(2, 4), Expunged(1, 2)]),
     "gone that was never seen": ([], [3, 11], []),
-    "flags of one that is gone": ([(4, 3, "", 8)], [4], [Expunged(2)]),
+    "flags of one that is gone": ([(4, 3, "", 8)], [4], [Expunged(2, 4)]),
     "all at once": (
         [(2, 1, "", 8), (12, 0, "", 9)],
         [4],
-        [FlagsNow(1, 2, 1, ""), Expunged(2), Exists(4), RecentCount(1)],
+        [FlagsNow(1, 2, 1, "", 8), Expunged(2, 4), Exists(4), RecentCount(1)],
     ),
     "older than what is known": ([(9, 0, "", 3)], [], []),
 }
@@ -75,14 +75,16 @@ def test_a_gone_message_keeps_its_place_until_it_may_be_told() -> None:
     subject = view()
     assert subject.apply([(12, 0, "", 8)], [4], first_recent_uid=99, may_expunge=False) == [Exists(5), RecentCount(0)]
     assert subject.has_untold and subject.place_of(9) == 3 and subject.is_gone(1)
-    assert subject.apply([(9, 0, "", 9)], [], first_recent_uid=99, may_expunge=False) == [FlagsNow(4, 9, 0, "")]
-    assert subject.apply([], [], first_recent_uid=99, may_expunge=True) == [Expunged(2)]
+    assert subject.apply([(9, 0, "", 9)], [], first_recent_uid=99, may_expunge=False) == [FlagsNow(4, 9, 0, "", 9)]
+    assert subject.apply([], [], first_recent_uid=99, may_expunge=True) == [Expunged(2, 4)]
     assert not subject.has_untold and subject.place_of(9) == 2
 
 
 def test_recent_stays_when_flags_change() -> None:
     subject = view(first_recent_uid=9)
-    assert subject.apply([(9, 3, "", 9)], [], first_recent_uid=99, may_expunge=True) == [FlagsNow(4, 9, 3 | RECENT, "")]
+    assert subject.apply([(9, 3, "", 9)], [], first_recent_uid=99, may_expunge=True) == [
+        FlagsNow(4, 9, 3 | RECENT, "", 9)
+    ]
 
 
 def test_quiet_changes_are_kept_and_not_told() -> None:
@@ -101,12 +103,12 @@ class Told:
     def hear(self, told: list[Untagged], subject: MailboxView) -> None:
         for each in told:
             match each:
-                case Expunged(number):
+                case Expunged(number, _):
                     del self.uids[number - 1]
                 case Exists(count):
                     assert count >= len(self.uids)
                     self.uids += subject.uids[len(self.uids) : count]
-                case FlagsNow(number, uid, flags, _):
+                case FlagsNow(number, uid, flags, _, _):
                     assert self.uids[number - 1] == uid
                     self.flags[uid] = flags & ~RECENT
 

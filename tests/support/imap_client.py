@@ -2,7 +2,9 @@
 
 It keeps its own idea of the selected mailbox and holds the server to it: sequence numbers exist, EXISTS never shrinks, a
 message keeps its UID, UIDs grow, EXPUNGE comes only where it may (RFC 3501 7.4.1), a flag is one that FLAGS named, every
-command is answered, and nothing comes between commands but what RFC 3501 7 lets come at any time.
+command is answered, and nothing comes between commands but what RFC 3501 7 lets come at any time. What a client has
+switched on it insists on: UID and MODSEQ in each FETCH, and MODSEQs that never go back (RFC 7162 3.1); VANISHED and never
+EXPUNGE (RFC 7162 3.2.10); no message numbers (RFC 9586); no \\Recent (RFC 9051).
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ class Answer:
     lines: list[bytes] = field(default_factory=list)
     fetched: list[Fetched] = field(default_factory=list)
     expunged: list[int] = field(default_factory=list)
+    vanished: list[int] = field(default_factory=list)
+    earlier: str | None = None  # the set of VANISHED (EARLIER)
     exists: list[int] = field(default_factory=list)
     searched: list[int] | None = None
     sorted: list[int] | None = None
@@ -65,9 +69,11 @@ class Answer:
 
 @dataclass
 class Mailbox:
-    """uids: by place, None where not known yet."""
+    """uids: by place, None where not known yet; known_flags, modseqs: by UID, as they were told last."""
 
     uids: list[int | None] = field(default_factory=list)
+    known_flags: dict[int, frozenset[bytes]] = field(default_factory=dict)
+    modseqs: dict[int, int] = field(default_factory=dict)
     flags: frozenset[bytes] = frozenset()
     known: bool = False  # EXISTS has come
 
@@ -82,6 +88,9 @@ class ImapClient:
         self.mailbox: Mailbox | None = None
         self.greeting: Status
         self.capabilities: tuple[str, ...] = ()
+        self.condstore = self.qresync = self.uid_only = self.rev2 = False  # what is switched on
+        self._implies_condstore = self._asks_earlier = False  # the command in progress does
+        self._closed: Mailbox | None = None  # what CLOSED said is so
         self.between: list[bytes] = []  # lines that came while no command ran
         self.utf8 = False  # strings may be UTF-8
         self.notified = False  # NOTIFY is on: LIST and STATUS may come at any time (RFC 5465 5)
@@ -133,6 +142,8 @@ class ImapClient:
         self._by_uid = words[0] == b"UID"
         self._of_another = b"SHARED/" in octets.upper()  # may be for reading only (RFC 4314 5.2)
         self._running = words[1] if self._by_uid else words[0]
+        self._implies_condstore = re.search(rb"MODSEQ|CHANGEDSINCE|\((CONDSTORE|QRESYNC)", octets.upper()) is not None
+        self._asks_earlier = b"VANISHED" in octets.upper() or b"(QRESYNC" in octets.upper()
         pieces = octets.split(b"{}")
         assert len(pieces) == len(literals) + 1
         self._writer.write(tag + b" " + pieces[0])
@@ -295,8 +306,16 @@ class ImapClient:
                 answer.threads = grammar.threads(reader)
             case b"ESEARCH":
                 self._esearch(reader, answer)
+            case b"VANISHED":
+                self._vanished(reader, answer)
             case b"ENABLED" | b"ID" | b"NAMESPACE":
                 self._need_running(b"ENABLE" if name == b"ENABLED" else name, reader)
+                if name == b"ENABLED":
+                    on = line.split()[2:]
+                    self.qresync |= b"QRESYNC" in on
+                    self.condstore |= self.qresync or b"CONDSTORE" in on
+                    self.uid_only |= b"UIDONLY" in on
+                    self.rev2 |= b"IMAP4REV2" in on
             case _:
                 raise reader.fail("there is no such response")
 
@@ -316,18 +335,32 @@ class ImapClient:
                 answer.exists.append(number)
             case b"RECENT":
                 reader.end()
+                if self.rev2:
+                    raise reader.fail("RECENT is no more in IMAP4rev2")
                 if number > len(mailbox.uids):
                     raise reader.fail("more are recent than there are")
             case b"EXPUNGE":
                 reader.end()
+                if self.qresync or self.uid_only:
+                    raise reader.fail("EXPUNGE, where VANISHED is asked for")
                 if self._running is None and not self.expunged_any_time:
                     raise reader.fail("EXPUNGE while no command is in progress")
                 if self._running in (b"FETCH", b"STORE", b"SEARCH", b"SORT", b"THREAD") and not self._by_uid:
                     raise reader.fail("EXPUNGE in answer to FETCH, STORE, SEARCH, SORT or THREAD")
                 self._check_number(number, reader)
-                del mailbox.uids[number - 1]
+                self._forget(number - 1)
                 answer.expunged.append(number)
+            case b"UIDFETCH":
+                if not self.uid_only:
+                    raise reader.fail("UIDFETCH unasked")
+                reader.need(b" ")
+                fetched = grammar.fetched(self._place(number, reader) + 1, reader)
+                fetched.items.setdefault("UID", number)
+                self._check_fetched(fetched, reader)
+                answer.fetched.append(fetched)
             case b"FETCH":
+                if self.uid_only:
+                    raise reader.fail("FETCH, where UIDFETCH is asked for")
                 self._check_number(number, reader)
                 reader.need(b" ")
                 fetched = grammar.fetched(number, reader)
@@ -336,9 +369,61 @@ class ImapClient:
             case _:
                 raise reader.fail("there is no such response")
 
+    def _forget(self, place: int) -> None:
+        assert self.mailbox is not None
+        uid = self.mailbox.uids.pop(place)
+        if uid is not None:
+            self.mailbox.known_flags.pop(uid, None)
+            self.mailbox.modseqs.pop(uid, None)
+
+    def _place(self, uid: int, reader: Reader) -> int:
+        """Where the message of that UID is; of one whose UID is not known yet, a place where it may be."""
+        assert self.mailbox is not None
+        uids = self.mailbox.uids
+        if uid in uids:
+            return uids.index(uid)
+        if self.uid_only and None in uids:  # where it stands is nobody's business: the known ones first
+            uids.remove(None)
+            known_uids = sorted([uid, *(each for each in uids if each is not None)])
+            uids[:] = [*known_uids, *[None] * (len(uids) + 1 - len(known_uids))]
+            return uids.index(uid)
+        for place, known in enumerate(uids):
+            if known is not None and known > uid:
+                break
+            after = next((each for each in uids[place + 1 :] if each is not None), None)
+            if known is None and (after is None or after > uid):
+                return place
+        raise reader.fail(f"there is no message of UID {uid}")
+
+    def _vanished(self, reader: Reader, answer: Answer) -> None:
+        earlier = reader.take(b" (EARLIER)")
+        reader.need(b" ")
+        text = reader.octets[reader.at :]
+        mailbox = self._mailbox_for_select()
+        if earlier:
+            if not self._asks_earlier or answer.earlier is not None:
+                raise reader.fail("VANISHED (EARLIER) unasked, or twice")
+            if answer.fetched and self._running in (b"SELECT", b"EXAMINE"):
+                raise reader.fail("VANISHED (EARLIER) after FETCH")
+            answer.earlier = text.decode()
+            known = sorted(uid for uid in mailbox.uids if uid is not None)
+            if any(grammar.in_set(text, uid) for uid in known):
+                raise reader.fail("a message that is there has vanished EARLIER")
+            return
+        if not (self.qresync or self.uid_only):
+            raise reader.fail("VANISHED unasked")
+        unasked = self._running is None and not self.expunged_any_time
+        if unasked or (self._running in (b"FETCH", b"STORE", b"SEARCH") and not self._by_uid):
+            raise reader.fail("VANISHED where EXPUNGE could not be")
+        for uid in grammar.number_set(text):
+            self._forget(self._place(uid, reader))
+            answer.vanished.append(uid)
+
     def _mailbox_for_select(self) -> Mailbox:
         if self._running in (b"SELECT", b"EXAMINE"):
             if self.mailbox is None or self._selecting is not self.mailbox:
+                if self.mailbox is not None and self._closed is not self.mailbox:
+                    raise Violation("CLOSED has to come between two mailboxes (RFC 7162 3.2.11)")
                 self.mailbox = self._selecting = Mailbox()
             return self.mailbox
         if self.mailbox is None:
@@ -349,6 +434,8 @@ class ImapClient:
 
     def _after(self, done: Status) -> None:
         verb = self._running
+        if self._implies_condstore and done.status == "OK":
+            self.condstore = True
         if verb in (b"SELECT", b"EXAMINE"):
             if done.status == "OK":
                 if self.mailbox is None or not self.mailbox.known:
@@ -356,7 +443,7 @@ class ImapClient:
                 read_only = done.code == "READ-ONLY"
                 if read_only != (verb == b"EXAMINE") and not (read_only and self._of_another):
                     raise Violation(f"{verb!r} ends with {done.code}")
-            else:
+            elif done.status == "NO":
                 self.mailbox = None
             self._selecting = None
         elif verb in (b"CLOSE", b"UNSELECT") and done.status == "OK":
@@ -369,6 +456,10 @@ class ImapClient:
     def _check_fetched(self, fetched: Fetched, reader: Reader) -> None:
         assert self.mailbox is not None
         uid = fetched.items.get("UID")
+        if self.condstore and not {"UID", "MODSEQ"} <= fetched.items.keys():
+            raise reader.fail("UID or MODSEQ is missing (RFC 7162 3.1)")
+        if "MODSEQ" in fetched.items and not (self.condstore or self._implies_condstore):
+            raise reader.fail("MODSEQ unasked")
         if self._by_uid and self._running in (b"FETCH", b"STORE") and uid is None:
             raise reader.fail("UID is missing (RFC 3501 6.4.8)")
         if isinstance(uid, int):
@@ -382,6 +473,16 @@ class ImapClient:
                 raise reader.fail("UIDs do not grow")
             self.mailbox.uids[place] = uid
         flags = fetched.items.get("FLAGS")
+        uid = self.mailbox.uids[fetched.number - 1]
+        modseq = fetched.items.get("MODSEQ")
+        if isinstance(modseq, int) and uid is not None:
+            if modseq < self.mailbox.modseqs.get(uid, 0):
+                raise reader.fail("a MODSEQ that goes back")
+            self.mailbox.modseqs[uid] = modseq
+        if isinstance(flags, frozenset) and uid is not None:
+            self.mailbox.known_flags[uid] = flags
+        if isinstance(flags, frozenset) and self.rev2 and b"\\Recent" in flags:
+            raise reader.fail("\\Recent is no more in IMAP4rev2")
         if isinstance(flags, frozenset) and not flags <= self.mailbox.flags | {b"\\Recent"}:
             raise reader.fail("a flag that FLAGS did not name")
 
@@ -467,6 +568,8 @@ class ImapClient:
             answer.esearch[name] = grammar.number_set(value) if name == "ALL" else int(value)
 
     def _note_code(self, status: Status) -> None:
+        if status.code == "CLOSED":
+            self._closed = self.mailbox
         if status.code == "CAPABILITY" and status.argument:
             self._set_capabilities(status.argument)
 

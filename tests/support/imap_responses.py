@@ -204,6 +204,18 @@ def _item(name: str, reader: Reader) -> object:
             if not uid:
                 raise reader.fail("a UID must not be 0")
             return uid
+        case "MODSEQ":
+            reader.need(b"(")
+            modseq = reader.number()
+            reader.need(b")")
+            if not 0 < modseq < 1 << 63:
+                raise reader.fail("a MODSEQ has 63 bits and is not 0")
+            return modseq
+        case "PREVIEW":
+            text = reader.nstring()
+            if text is not None and len(text.decode()) > 256:
+                raise reader.fail("a preview of more than 256 characters (RFC 8970 3.1)")
+            return text
         case "RFC822.SIZE":
             return reader.number()
         case "FLAGS":

@@ -11,6 +11,7 @@ import unicodedata
 from ...store import mailboxes, messages, sharing
 from ...store.changes import mailboxes as mailbox_changes
 from ...store.changes.messages import expunge
+from ...store.flags import join_keywords
 from ...store.mailboxes import SEPARATOR, Mailbox
 from ...store.messages import FlagRow
 from ...store.transaction import Tx
@@ -31,8 +32,9 @@ from ..grammar.mailboxes import (
 from ..rights import reads_only, settable_flags
 from ..selected import Selected, Unread
 from ..session import Session
-from ..view import SEEN, Journal, MailboxView
+from ..view import SEEN, Exists, Journal, MailboxView, RecentCount
 from . import quota
+from .resync import Away, keywords_of, read_away, tell_away
 
 NEWEST = 1000  # messages; a mailbox of fewer is read whole at SELECT
 LONGEST_NAME_OCTETS = 1000  # in UTF-8; ext4 and Dovecot stop at 255 a level
@@ -43,23 +45,32 @@ SPECIAL_USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Importa
 
 
 async def select(session: Session, command: Select) -> Done:
-    """What was selected before is no longer, even if this fails (RFC 3501 6.3.1).
+    """What was selected before is no longer, even if this fails (RFC 3501 6.3.1), and what comes after CLOSED is of the
+    new one (RFC 7162 3.2.11, RFC 9051 7.1).
 
     Cost: that of reading NEWEST rows, however many there are. Of a larger mailbox, keywords that only older messages have
     are told with the first command that goes by its numbers, and UNSEEN only where the newest say it.
     """
+    resync = command.parameters.resync
+    if resync is not None and not session.has(Extension.QRESYNC):
+        raise Refusal("QRESYNC has to be enabled first", status="BAD")  # RFC 7162 3.2.5
+    if session.selected is not None:
+        session.send(render.untagged("OK", "The mailbox before is closed", "CLOSED"))
     session.unselect()
+    if resync is not None or command.parameters.condstore:
+        session.imply_condstore()
     account_id = session.account.id
 
     default_limits = session.store.default_limits
 
-    def query(connection: sqlite3.Connection) -> tuple[visible.VisibleMailbox, list[FlagRow], bytes]:
+    def query(connection: sqlite3.Connection) -> tuple[visible.VisibleMailbox, list[FlagRow], Away, bytes]:
         found = visible.need(connection, account_id, command.mailbox, "r")
+        away = Away() if resync is None else read_away(connection, found.mailbox, resync)
         over_quota = quota.warning(connection, found.mailbox.account_id, default_limits)
-        return found, messages.newest(connection, found.mailbox.id, NEWEST), over_quota
+        return found, messages.newest(connection, found.mailbox.id, NEWEST), away, over_quota
 
-    found, newest, over_quota = await session.read(query)
-    mailbox = found.mailbox
+    found, newest, away, over_quota = await session.read(query)
+    mailbox, manner = found.mailbox, session.manner
     read_only = command.read_only or reads_only(found.rights)
     first_recent_uid = mailbox.first_recent_uid
     if not read_only and first_recent_uid < mailbox.uidnext:
@@ -82,15 +93,19 @@ async def select(session: Session, command: Select) -> Done:
             # Only where all the unseen ones are among the newest is the first of these the first.
             all_here = sum(1 for row in newest if not row[1] & SEEN) == mailbox.unseen
             unseen = count - NEWEST + unseen if all_here else None
-    session.send(render.flags_in_use(view.keyword_names))
-    settable = settable_flags(found.rights)
-    session.send(render.permanent_flags(view.keyword_names, read_only=read_only, settable=settable))
-    session.send(b"* %d EXISTS\r\n* %d RECENT\r\n" % (count, recent))
-    if unseen is not None:
+    keywords = join_keywords([*view.keyword_names, *keywords_of(away)]).split()
+    session.send(render.flags_in_use(keywords))
+    session.send(render.permanent_flags(keywords, read_only=read_only, settable=settable_flags(found.rights)))
+    session.tell([Exists(count), RecentCount(recent)])
+    if unseen is not None and manner.recent and not manner.uid_only:  # it is a number, and RFC 9051 knows it no more
         session.send(render.untagged("OK", "The first unseen message", f"UNSEEN {unseen}"))
     session.send(render.untagged("OK", "UIDs are valid", f"UIDVALIDITY {mailbox.uidvalidity}"))
     session.send(render.untagged("OK", "The next UID", f"UIDNEXT {mailbox.uidnext}"))
     session.send(render.untagged("OK", "What it is known by", f"MAILBOXID ({visible.mailbox_id(mailbox)})"))
+    session.send(render.highest_modseq(mailbox.highest_modseq))
+    if not manner.recent:
+        old_name = None if command.mailbox == found.name else session.name(command.mailbox)
+        session.send(render.listed("LIST", (), session.name(found.name), old_name=old_name))  # RFC 9051 6.3.2
     session.selected = Selected(
         mailbox.id,
         read_only,
@@ -101,6 +116,8 @@ async def select(session: Session, command: Select) -> Done:
     )
     session.machine.selected()
     session.send(over_quota)
+    if resync is not None:
+        await tell_away(session, session.selected, away, resync, first_recent_uid)
     if read_only:
         return Done("Selected for reading only", "READ-ONLY")
     return Done("Selected", "READ-WRITE")

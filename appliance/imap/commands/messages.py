@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...store.changes.flags import store_flags
+from ...store.changes.flags import store_unchanged
 from ...store.changes.messages import copy as copy_change
 from ...store.changes.messages import expunge as expunge_change
 from ...store.changes.messages import move as move_change
@@ -18,7 +18,7 @@ from ..rights import settable_flags
 from ..selected import Selected
 from ..session import Session
 from ..values import sequence_set
-from ..view import RECENT, FlagRow, FlagsNow
+from ..view import RECENT, FlagRow, FlagsNow, ModseqNow, Untagged
 from ..visible import VisibleMailbox, not_permitted
 
 LONGEST_KEYWORD = 255
@@ -37,8 +37,11 @@ async def store(session: Session, command: StoreFlags) -> Done:
         raise not_permitted()
     if len(keywords.split()) > MOST_KEYWORDS or any(len(word) > LONGEST_KEYWORD for word in keywords.split()):
         raise Refusal("Too many keywords, or too long ones", "LIMIT")
+    if command.unchanged_since is not None:
+        session.imply_condstore()
     view = selected.view
-    gone = any(view.is_gone(place) for place in places)
+    gone = False
+    too_late: list[int] = []
     for start in range(0, len(places), STORE_AT_ONCE):
         some = places[start : start + STORE_AT_ONCE]
         expected = (
@@ -54,35 +57,70 @@ async def store(session: Session, command: StoreFlags) -> Done:
             if command.silent
             else {}
         )
-        rows = await set_flags(session, selected, [view.uids[place] for place in some], command.mode, flags, keywords)
-        told = [_now(selected, row) for row in rows if command.silent is False or expected[row[0]] != row[1:3]]
-        session.send(render.changes(told))
+        uids = [view.uids[place] for place in some]
+        rows, modified = await set_flags_unchanged(
+            session, selected, uids, command.mode, flags, keywords, command.unchanged_since
+        )
+        too_late += modified
+        gone = gone or len(rows) + len(modified) < len(uids)
+        told: list[Untagged] = []
+        for row in rows:
+            now = _now(selected, row)
+            if not command.silent or expected[row[0]] != row[1:3]:
+                told.append(now)
+            elif session.manner.modseq:  # RFC 7162 3.1.3: the MODSEQ is told also where the flags are not
+                told.append(ModseqNow(now.number, now.uid, now.modseq))
+        session.tell(told)
         await session.flush(at_least=16 * 1024)
+    code = _modified(selected, too_late, by_uid=command.by_uid)
     if gone and not command.by_uid:
-        return Done("Some of the messages are gone", "EXPUNGEISSUED", "NO")
-    return Done("Stored")
+        return Done("Some of the messages are gone", code or "EXPUNGEISSUED", "NO")
+    return Done("Stored, but for what had changed" if code else "Stored", code)
+
+
+def _modified(selected: Selected, uids: Sequence[int], *, by_uid: bool) -> str | None:
+    """RFC 7162 3.1.3: UIDs or numbers, as in the command."""
+    if not uids:
+        return None
+    places = (selected.view.place_of(uid) for uid in uids)
+    return f"MODIFIED {sequence_set(uids if by_uid else (place + 1 for place in places if place is not None))}"
 
 
 async def set_flags(
     session: Session, selected: Selected, uids: Sequence[int], mode: str, flags: int, keywords: str
 ) -> list[FlagRow]:
     """Durability: lazy. The rows as they are now, known to the view but not told to the client."""
+    rows, _ = await set_flags_unchanged(session, selected, uids, mode, flags, keywords, None)
+    return rows
+
+
+async def set_flags_unchanged(
+    session: Session,
+    selected: Selected,
+    uids: Sequence[int],
+    mode: str,
+    flags: int,
+    keywords: str,
+    since: int | None,
+) -> tuple[list[FlagRow], list[int]]:
+    """The same for what has not changed after MODSEQ `since`; also returns the UIDs of what has."""
     known_before = selected.view.keyword_names
-    settable = settable_flags(selected.rights)
-    rows = await session.change(
-        store_flags(selected.mailbox_id, uids, mode, flags, keywords, settable), durable=False, in_view=True
+    rows, too_late = await session.change(
+        store_unchanged(selected.mailbox_id, uids, mode, flags, keywords, since, settable_flags(selected.rights)),
+        durable=False,
+        in_view=True,
     )
     selected.view.apply(sorted(rows), (), first_recent_uid=0, may_expunge=False, quiet=True)
     if selected.view.keyword_names != known_before:
         session.send(render.flags_in_use(selected.view.keyword_names))
         session.send(selected.permanent_flags(selected.view.keyword_names))
-    return rows
+    return rows, too_late
 
 
 def _now(selected: Selected, row: FlagRow) -> FlagsNow:
     place = selected.view.place_of(row[0])
     assert place is not None
-    return FlagsNow(place + 1, row[0], row[1] | (selected.view.flags[place] & RECENT), row[2])
+    return FlagsNow(place + 1, row[0], row[1] | (selected.view.flags[place] & RECENT), row[2], row[3])
 
 
 def _may(settable: int, command: StoreFlags, flags: int, keywords: str) -> bool:
@@ -129,7 +167,7 @@ async def move(session: Session, command: Move) -> Done:
     uidvalidity, pairs = await _transfer(session, move_change, selected, uids, target, all_of_them=not command.by_uid)
     if (code := _copyuid(uidvalidity, pairs)) is not None:
         session.send(render.untagged("OK", "Moved", code))
-    return Done("Moved")
+    return Done("Moved", highest_modseq=bool(pairs))
 
 
 async def _target(session: Session, name: str) -> VisibleMailbox:
@@ -177,5 +215,5 @@ async def expunge(session: Session, command: Expunge) -> Done:
     uids = None
     if command.uids is not None:
         uids = [selected.view.uids[place] for place in session.places(command.uids, by_uid=True)]
-    await session.change(expunge_change(selected.mailbox_id, uids))
-    return Done("Expunged")
+    gone = await session.change(expunge_change(selected.mailbox_id, uids))
+    return Done("Expunged", highest_modseq=bool(gone))

@@ -13,7 +13,7 @@ from ...mail.reply import Reply
 from ...sasl import CANCEL, Challenge, Fault, decode_response
 from .. import render
 from ..answers import Done, HangUp, Refusal
-from ..enabled import switched_on
+from ..enabled import Extension, switched_on
 from ..grammar.session import (
     Authenticate,
     Capability,
@@ -143,11 +143,16 @@ def _signed_in(session: Session, answer: SignedInAccount | Reply) -> Done:
 async def enable(session: Session, command: Enable) -> Done:
     """RFC 5161: what is not known is passed over, and what was on before is not said again."""
     said = []
+    condstore = False
     for extension, brings in switched_on(command.capabilities).items():
         if not session.has(extension):
             said.append(extension.value)
-        session.machine.enabled |= brings
+        if Extension.CONDSTORE in brings:
+            condstore = True
+        session.machine.enabled |= brings - {Extension.CONDSTORE}
     session.send(" ".join(("* ENABLED", *said)).encode("ascii") + b"\r\n")
+    if condstore:
+        session.imply_condstore()
     return Done("Enabled")
 
 

@@ -33,7 +33,10 @@ async def status(session: Session, command: Status) -> Done:
 
 
 def asked(session: Session, items: Sequence[StatusItem]) -> tuple[StatusItem, ...]:
-    """Without what IMAP4rev2 does not know any more (RFC 9051 E.9)."""
+    """Without what IMAP4rev2 does not know any more (RFC 9051 E.9). Who asks for MODSEQs is told them from now on (RFC 7162
+    3.1)."""
+    if StatusItem.HIGHESTMODSEQ in items:
+        session.imply_condstore()
     return tuple(item for item in items if item is not StatusItem.RECENT or not session.has(Extension.IMAP4REV2))
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from ..values import SequenceSet
 from .cursor import Cursor, GrammarFault
+from .modifiers import NO_MODIFIERS, FetchModifiers, fetch_modifiers
 
 MOST_ITEMS = 100
 MOST_PART_LEVELS = 50  # of a part number such as 1.2.3; deeper parts are not in the structure either
@@ -27,6 +28,8 @@ class Item(StrEnum):
     EMAILID = "EMAILID"  # RFC 8474 5.3
     THREADID = "THREADID"
     SAVEDATE = "SAVEDATE"  # RFC 8514 4.2
+    MODSEQ = "MODSEQ"  # RFC 7162 3.1.5
+    PREVIEW = "PREVIEW"  # RFC 8970
 
 
 class SectionText(StrEnum):
@@ -65,6 +68,7 @@ class Fetch:
     messages: SequenceSet
     items: tuple[Item | Section, ...]
     by_uid: bool = False
+    modifiers: FetchModifiers = NO_MODIFIERS
 
 
 _FAST = (Item.FLAGS, Item.INTERNALDATE, Item.RFC822_SIZE)
@@ -83,7 +87,8 @@ _PARTIAL = re.compile(rb"<(\d{1,10})\.(\d{1,10})>")
 
 
 def fetch(cursor: Cursor, *, by_uid: bool = False) -> Fetch:
-    """fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")"""
+    """fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
+    [SP fetch-modifiers]"""
     cursor.space()
     messages = cursor.sequence_set()
     cursor.space()
@@ -94,11 +99,17 @@ def fetch(cursor: Cursor, *, by_uid: bool = False) -> Fetch:
         items = _items(cursor)
     if len(items) > MOST_ITEMS:
         raise GrammarFault("too much is asked for at once")
-    return Fetch(messages, tuple(dict.fromkeys(items)), by_uid)
+    modifiers = NO_MODIFIERS
+    if cursor.stands(b" ("):
+        cursor.space()
+        modifiers = fetch_modifiers(cursor)
+        if modifiers.vanished and not by_uid:
+            raise GrammarFault("VANISHED is for UID FETCH")  # RFC 7162 3.2.6
+    return Fetch(messages, tuple(dict.fromkeys(items)), by_uid, modifiers)
 
 
 def fetch_att_list(cursor: Cursor) -> tuple[Item | Section, ...]:
-    """"(" fetch-att *(SP fetch-att) ")", as NOTIFY has it (RFC 5465 8)."""
+    """ "(" fetch-att *(SP fetch-att) ")", as NOTIFY has it (RFC 5465 8)."""
     return tuple(item for items in cursor.parenthesised(lambda: _items(cursor)) for item in items)
 
 
@@ -110,6 +121,9 @@ def _items(cursor: Cursor) -> tuple[Item | Section, ...]:
         return (section(cursor, peek=name == b"BODY.PEEK"),)
     if name in (b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"):
         return (_binary(cursor, name),)
+    if name == b"PREVIEW":
+        # RFC 8970 3.2: without it too, the preview is here already. Its parentheses are no modifiers of FETCH.
+        cursor.take(b" (LAZY)")
     try:
         return (Item(name.decode("ascii")),)
     except ValueError:

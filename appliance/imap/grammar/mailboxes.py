@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .cursor import Cursor, GrammarFault
+from .modifiers import NO_PARAMETERS, SelectParameters, select_parameters
 
 
 @dataclass(slots=True, frozen=True)
 class Select:
     mailbox: str
     read_only: bool = False
+    parameters: SelectParameters = NO_PARAMETERS
 
 
 @dataclass(slots=True, frozen=True)
@@ -89,12 +91,12 @@ class Unselect:
 
 def select(cursor: Cursor) -> Select:
     cursor.space()
-    return Select(cursor.mailbox())
+    return Select(cursor.mailbox(), parameters=select_parameters(cursor))
 
 
 def examine(cursor: Cursor) -> Select:
     cursor.space()
-    return Select(cursor.mailbox(), read_only=True)
+    return Select(cursor.mailbox(), True, select_parameters(cursor))
 
 
 def create(cursor: Cursor) -> Create:

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 from ..values import SequenceSet
 from .cursor import MOST_IN_LIST, Cursor, GrammarFault
+from .modifiers import store_modifiers
 
 
 @dataclass(slots=True, frozen=True)
 class StoreFlags:
-    """mode: `+`, `-` or `=`."""
+    """mode: `+`, `-` or `=`; unchanged_since: only what has no higher MODSEQ (RFC 7162 3.1.3)."""
 
     messages: SequenceSet
     mode: str
     flags: tuple[str, ...]
     silent: bool = False
     by_uid: bool = False
+    unchanged_since: int | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -45,10 +47,12 @@ _STORE_ATT = re.compile(rb"([+-]?)FLAGS(\.SILENT)? ", re.IGNORECASE)
 
 
 def store(cursor: Cursor, *, by_uid: bool = False) -> StoreFlags:
-    """store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))"""
+    """store = "STORE" SP sequence-set SP [store-modifiers SP] store-att-flags (RFC 4466 2.5)
+    store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))"""
     cursor.space()
     messages = cursor.sequence_set()
     cursor.space()
+    unchanged_since = store_modifiers(cursor) if cursor.stands(b"(") else None
     sign, silent = cursor.match(_STORE_ATT, "FLAGS, +FLAGS or -FLAGS").groups()
     if cursor.stands(b"("):
         flags = cursor.flag_list()
@@ -58,7 +62,7 @@ def store(cursor: Cursor, *, by_uid: bool = False) -> StoreFlags:
             flags += (cursor.flag(),)
             if len(flags) > MOST_IN_LIST:
                 raise GrammarFault("a list is too long")
-    return StoreFlags(messages, (sign or b"=").decode("ascii"), flags, silent is not None, by_uid)
+    return StoreFlags(messages, (sign or b"=").decode("ascii"), flags, silent is not None, by_uid, unchanged_since)
 
 
 def copy(cursor: Cursor, *, by_uid: bool = False) -> Copy:

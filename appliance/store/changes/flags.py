@@ -12,13 +12,25 @@ from ..refusals import NoSuchMailbox
 from ..transaction import Change, Tx
 
 
-def store_flags(
-    mailbox_id: int, uids: Sequence[int], mode: str, flags: int, keywords: str, settable: int = EVERY_FLAG
-) -> Change[list[FlagRow]]:
-    """mode: `+`, `-` or `=`. Returns the rows of `uids` as they are now; those that did not change keep their MODSEQ.
-    settable: no other flags are touched."""
+def store_flags(mailbox_id: int, uids: Sequence[int], mode: str, flags: int, keywords: str) -> Change[list[FlagRow]]:
+    """mode: `+`, `-` or `=`. Returns the rows of `uids` as they are now; those that did not change keep their MODSEQ."""
+    changed = store_unchanged(mailbox_id, uids, mode, flags, keywords, None)
+    return lambda tx: changed(tx)[0]
 
-    def change(tx: Tx) -> list[FlagRow]:
+
+def store_unchanged(
+    mailbox_id: int,
+    uids: Sequence[int],
+    mode: str,
+    flags: int,
+    keywords: str,
+    since: int | None,
+    settable: int = EVERY_FLAG,
+) -> Change[tuple[list[FlagRow], list[int]]]:
+    """The same for those messages that have not changed after MODSEQ `since`, each judged in the change itself; also
+    returns the UIDs of those that have (RFC 7162 3.1.3). settable: no other flags are touched."""
+
+    def change(tx: Tx) -> tuple[list[FlagRow], list[int]]:
         row = tx.connection.execute(
             "SELECT account_id, highest_modseq FROM mailboxes WHERE id = ?", (mailbox_id,)
         ).fetchone()
@@ -27,12 +39,16 @@ def store_flags(
         account_id, modseq = row[0], row[1] + 1
         now: list[FlagRow] = []
         changed: list[int] = []
+        too_late: list[int] = []
         unseen = 0
         for uid in uids:
             had = tx.connection.execute(
                 "SELECT flags, keywords, modseq FROM messages WHERE mailbox_id = ? AND uid = ?", (mailbox_id, uid)
             ).fetchone()
             if had is None:
+                continue
+            if since is not None and had[2] > since:
+                too_late.append(uid)
                 continue
             to = _combined(had[0], had[1], mode, flags, keywords)
             to_flags, to_keywords = within(settable, had[0], had[1], *to)
@@ -56,7 +72,7 @@ def store_flags(
                     at=time.time(), account_id=account_id, mailbox_id=mailbox_id, modseq=modseq, flagged=tuple(changed)
                 )
             )
-        return now
+        return now, too_late
 
     return change
 
