@@ -13,6 +13,7 @@ from ..refusals import NoSuchMailbox
 from ..spool import SpooledContent
 from ..transaction import Change, Tx, WithContents
 from .quotas import need_quota
+from .tombstones import forget_tombstones
 
 
 @dataclass(slots=True, frozen=True)
@@ -196,6 +197,7 @@ def expunge_in(tx: Tx, mailbox_id: int, uids: Iterable[int]) -> list[int]:
         (len(gone), unseen, size_octets, mailbox_id),
     ).fetchall()[0]
     tx.connection.executemany("INSERT INTO expunged VALUES (?, ?, ?)", [(mailbox_id, modseq, uid) for uid in gone])
+    forget_tombstones(tx, mailbox_id, modseq)
     tx.tell(
         MailboxChanged(
             at=time.time(), account_id=account_id, mailbox_id=mailbox_id, modseq=modseq, expunged=tuple(sorted(gone))
