@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import smtplib
 import subprocess
 from collections.abc import Callable, Iterator
 
+import imapclient
 import pytest
 
-from tests.support.world import World
+from tests.support.world import PASSWORD, World
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -40,3 +42,17 @@ def run() -> Run:
         return done
 
     return run
+
+
+def send(world: World, recipient: str, *subjects: str) -> None:
+    """Mail from elsewhere."""
+    with smtplib.SMTP("127.0.0.1", world.ports["smtp"]) as smtp:
+        for subject in subjects:
+            smtp.sendmail("x@far.example", [recipient], f"Subject: {subject}\r\n\r\nbody of {subject}\r\n")
+
+
+def sign_in(world: World, user: str) -> imapclient.IMAPClient:
+    """An independent look at what another client did."""
+    client = imapclient.IMAPClient("127.0.0.1", world.ports["imap"], ssl=False)
+    client.login(f"{user}@near.example", PASSWORD)
+    return client

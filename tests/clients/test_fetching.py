@@ -1,23 +1,16 @@
-"""fetchmail takes mail out over POP3 and IMAP; mbsync keeps a Maildir and a mailbox the same, both ways."""
+"""fetchmail and getmail take mail out over POP3 and IMAP; mbsync keeps a Maildir and a mailbox the same, both ways."""
 
 from __future__ import annotations
 
 import imaplib
 import os
-import smtplib
 from pathlib import Path
 
 import pytest
 
 from tests.support.world import PASSWORD, World
 
-from .conftest import Run
-
-
-def send(world: World, recipient: str, *subjects: str) -> None:
-    with smtplib.SMTP("127.0.0.1", world.ports["smtp"]) as smtp:
-        for subject in subjects:
-            smtp.sendmail("ann@far.example", [recipient], f"Subject: {subject}\r\n\r\nbody of {subject}\r\n")
+from .conftest import Run, send, sign_in
 
 
 @pytest.mark.parametrize(("protocol", "port"), [("POP3", "pop3"), ("IMAP", "imap")])
@@ -46,6 +39,39 @@ def test_fetchmail(world: World, run: Run, tmp_path: Path, protocol: str, port: 
         "-d0",
         status=1,
     )  # no mail
+
+
+@pytest.mark.parametrize(("kind", "port"), [("POP3", "pop3"), ("IMAP", "imap")])
+def test_getmail(world: World, run: Run, tmp_path: Path, kind: str, port: str) -> None:
+    with sign_in(world, "carl") as carl:
+        folder = "Entwürfe & mehr" if kind == "IMAP" else "INBOX"
+        if kind == "IMAP":
+            carl.create_folder(folder)
+            carl.append(folder, b"Subject: IMAP kept\r\n\r\nbody of IMAP kept\r\n")
+        else:
+            send(world, "carl@near.example", "POP3 kept")
+    box = tmp_path / "box"
+    box.touch()
+    mailboxes = f'mailboxes = ("{folder}",)\n' if kind == "IMAP" else ""
+
+    def fetch(remove: bool) -> str:
+        rc = tmp_path / "getmailrc"
+        rc.write_text(
+            f"[retriever]\ntype = Simple{kind}Retriever\nserver = 127.0.0.1\nport = {world.ports[port]}\n"
+            f"username = carl@near.example\npassword = {PASSWORD}\n{mailboxes}"
+            f"[destination]\ntype = MDA_external\npath = /bin/dd\n"
+            f'arguments = ("of={box}", "oflag=append", "conv=notrunc", "status=none")\nallow_root_commands = true\n'
+            f"[options]\nread_all = false\ndelete = {remove}\n"
+        )
+        run("getmail", "--getmaildir", str(tmp_path), "--rcfile", str(rc), package="getmail6")
+        return box.read_text()
+
+    assert fetch(remove=False).count(f"Subject: {kind} kept") == 1
+    assert fetch(remove=False).count(f"Subject: {kind} kept") == 1  # known again by its UIDL, or its UID
+    fetch(remove=True)
+    with sign_in(world, "carl") as carl:
+        carl.select_folder(folder)
+        assert carl.search(["SUBJECT", f"{kind} kept"]) == []
 
 
 def test_mbsync_both_ways(world: World, run: Run, tmp_path: Path) -> None:
