@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .rights import NEW
 
 _ALWAYS = (
+    "IMAP4rev2",  # RFC 9051; clients that do not ENABLE it are spoken to as RFC 3501 has it
     "IMAP4rev1",
     "LITERAL+",  # RFC 7888 5: not LITERAL- as well, which IMAP4rev2 asks for and which is a part of it
     "SASL-IR",  # RFC 4959

@@ -18,14 +18,11 @@ class Extension(StrEnum):
     UTF8 = "UTF8=ACCEPT"
 
 
-# What ENABLE takes; the others of Extension are known to the code and not complete yet.
-OFFERED: frozenset[Extension] = frozenset((Extension.CONDSTORE, Extension.QRESYNC, Extension.UIDONLY, Extension.UTF8))
-
 IMPLIED: dict[Extension, frozenset[Extension]] = {Extension.QRESYNC: frozenset((Extension.CONDSTORE,))}
 
 
 def switched_on(names: tuple[str, ...]) -> dict[Extension, frozenset[Extension]]:
-    """Names as ENABLE gave them, in capitals → what each switches on, itself included; what is not offered is passed
-    over (RFC 5161 3.1)."""
-    found = {each: frozenset((each,)) | IMPLIED.get(each, frozenset()) for each in OFFERED}
+    """Names as ENABLE gave them, in capitals → what each switches on, itself included; what is none of ours is
+    passed over (RFC 5161 3.1)."""
+    found = {each: frozenset((each,)) | IMPLIED.get(each, frozenset()) for each in Extension}
     return {each: found[each] for each in sorted(found) if each.value in names}

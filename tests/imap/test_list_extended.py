@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.imap.enabled import OFFERED, Extension
 from appliance.imap.grammar.command import parse_command
 from appliance.imap.grammar.cursor import GrammarFault
 from appliance.imap.grammar.list import List, Return, Selection
@@ -299,7 +298,6 @@ async def test_utf8_accept_has_names_in_utf8(post: Post) -> None:
         assert list((await client.ok('LIST "" "E*" RETURN (STATUS (MESSAGES))')).status_of) == [name]
 
 
-@pytest.mark.skipif(Extension.IMAP4REV2 not in OFFERED, reason="IMAP4rev2 is not offered yet")
 async def test_imap4rev2_has_names_in_utf8_and_tells_other_spellings(post: Post) -> None:
     """RFC 9051 5.1, 6.3.4, 6.3.9.7."""
     client = await post.client()

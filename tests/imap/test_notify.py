@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.imap import notify as notify_module
-from appliance.imap.enabled import OFFERED, Extension
 from appliance.imap.grammar.command import parse_command
 from appliance.imap.grammar.cursor import GrammarFault
 from appliance.imap.grammar.fetch import Item
@@ -511,13 +510,6 @@ async def test_mailboxes_of_others_come_and_go_with_the_rights_on_them(post: Pos
         assert (await client.ok("NOOP")).lines == []
 
 
-NOT_YET = pytest.mark.skipif(
-    not {Extension.CONDSTORE, Extension.QRESYNC, Extension.UIDONLY} <= OFFERED,
-    reason="CONDSTORE, QRESYNC and UIDONLY are not offered yet",
-)
-
-
-@NOT_YET
 async def test_with_modseqs_where_they_are_asked_for(post: Post) -> None:
     """RFC 5465 4, RFC 7162 3.1."""
     post.put(MESSAGE)
@@ -536,7 +528,6 @@ async def test_with_modseqs_where_they_are_asked_for(post: Post) -> None:
         assert items["UID"] == 2 and items["MODSEQ"]
 
 
-@NOT_YET
 async def test_by_uid_alone_where_that_is_asked_for(post: Post) -> None:
     """RFC 9586 3: UIDFETCH and VANISHED."""
     post.put(MESSAGE, flags=DELETED)

@@ -25,6 +25,7 @@ async def test_the_greeting_tells_what_can_be_done_before_signing_in(post: Post)
         assert client.greeting.status == "OK"
         assert {
             "IMAP4rev1",
+            "IMAP4rev2",
             "STARTTLS",
             "AUTH=PLAIN",
             "AUTH=LOGIN",
