@@ -5,7 +5,7 @@ VENV := .venv$(if $(filter python3,$(PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: run test test-power lint format bench bench-card bench-day bench-growth bench-imap bench-idle translations clean
+.PHONY: run test test-power test-clients fuzz lint format bench bench-card bench-day bench-growth bench-imap bench-idle translations clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/merpati run
@@ -15,6 +15,12 @@ test: $(VENV)/.installed-dev
 
 test-power: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.power --cuts 100 $(ARGS)
+
+fuzz: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+test-clients: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.clients.check $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check appliance web tests bench
