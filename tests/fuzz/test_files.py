@@ -115,7 +115,7 @@ def a_trace(folder: Path) -> Path:
     return path
 
 
-@tries(30, long=3000)
+@tries(30)
 @given(st.data())
 def test_damaged_traces(data: st.DataObject) -> None:
     """A damaged trace is read as what is left of it or as nothing, and can be written to again."""
@@ -129,7 +129,7 @@ def test_damaged_traces(data: st.DataObject) -> None:
         look_and_write(path)
 
 
-@tries(30, long=3000)
+@tries(30)
 @given(
     events=st.sampled_from([b"[]", b"{}", b"[1]", b"null", b'[{"type":"Filed"}]', b"\xff", b"", b"[" * 2000])
     | st.binary(max_size=20)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.imap.enabled import Extension
 from appliance.imap.grammar import session as session_commands
 from appliance.imap.grammar.command import READERS
 from appliance.imap.machine import (
@@ -55,20 +56,33 @@ COMMANDS = [
     b'a GETQUOTAROOT INBOX\r\nb GETQUOTA ""\r\nc CREATE Shared/a@b/c/d\r\nd RENAME Shared/a@b/c x\r\n',
     b"a SELECT INBOX\r\nb COPY 1 INBOX\r\nc MOVE 1 Trash\r\nd EXAMINE &AMQ-\r\ne UNSELECT\r\nf CHECK\r\n",
     b'a ID ("name" NIL)\r\nb ENABLE CONDSTORE\r\nc NAMESPACE\r\nd CAPABILITY\r\ne IDLE\r\nDONE\r\nf LOGOUT\r\n',
+    b'a UID SEARCH RETURN (SAVE MIN PARTIAL -1:-9) $ MODSEQ "/flags/x" all 5 OLDER 9 SAVEDON 1-Jan-2020 EMAILID M1 THREADID T1\r\nb FETCH $ (EMAILID THREADID SAVEDATE)\r\n',
+    b'a SORT (REVERSE SUBJECT DISPLAYFROM DATE) UTF-8 ALL\r\nb UID SORT RETURN (ALL COUNT) (TO CC SIZE) UTF-8 NOT $\r\n',
+    b'a THREAD REFERENCES UTF-8 1:*\r\nb UID THREAD ORDEREDSUBJECT UTF-8 OR $ YOUNGER 9\r\n',
+    b"a SORT (REVERSE DATE SUBJECT DISPLAYFROM) UTF-8 ALL\r\nb UID SORT RETURN (PARTIAL -1:-100 MIN) (SIZE) US-ASCII OR NEW SEEN\r\n"
+    b"c THREAD REFERENCES UTF-8 SUBJECT {1+}\r\nx\r\nd UID THREAD ORDEREDSUBJECT US-ASCII UID 1:*\r\n",
+    b"a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (1 1 1:3 (1,2 1,2)) CONDSTORE)\r\nc UID FETCH 1:* (FLAGS MODSEQ) (CHANGEDSINCE 1 VANISHED)\r\n"
+    b"d STORE 1:* (UNCHANGEDSINCE 0) +FLAGS (x)\r\ne SEARCH MODSEQ \"/flags/\\\\Seen\" all 1\r\nf STATUS INBOX (HIGHESTMODSEQ MAILBOXID)\r\n",
+    b"a SEARCH RETURN (SAVE PARTIAL 1:2 COUNT ALL) OLDER 1 SAVEDSINCE 1-Jan-2020 EMAILID M1 THREADID T1\r\nb FETCH $ (EMAILID THREADID SAVEDATE PREVIEW (LAZY))\r\n"
+    b"c UID SEARCH RETURN () UID $ NOT $\r\nd UID FETCH 1:* (FLAGS) (PARTIAL -1:-2)\r\n",
+    b"a ENABLE UIDONLY IMAP4REV2\r\nb FETCH 1 FLAGS\r\nc UID FETCH 1:* (FLAGS BINARY.SIZE[1])\r\nd UID MOVE 1 Trash\r\ne UID EXPUNGE 1:*\r\n",
     b'a LOGIN bob "x y"\r\nb AUTHENTICATE PLAIN AGEAYg==\r\nc AUTHENTICATE LOGIN\r\n*\r\nd STARTTLS\r\n',
 ]  # fmt: skip
 WORDS = [
     *(b"a " + name for name in READERS), b"\r\n", b"\n", b"\r", b" ", b"(", b")", b'"', b"\\", b"{3}\r\n", b"{3+}\r\n", b"{0+}\r\n", b"{99999}\r\n",
     b"{4294967295}\r\n", b"{9999999999+}\r\n", b"~{3}\r\n", b"~{3+}\r\n", b"CATENATE (", b"URL ", b"TEXT ", b"UTF8 (", b"/INBOX;UID=1", b"*", b"%", b"1:*", b"4294967295", b"4294967296", b"0", b"NIL", b"BODY[", b"]", b"<0.1>",
     b"HEADER.FIELDS (", b"1.2.MIME", b"INBOX", b"&AAAA-", b"&AAo-", b"&", b"../", b"/", b"\0", b"\xff", b"\xc3\xa4", b"\\Seen", b"\\*", b"NOT ",
-    b"OR ", b"UID ", b"CHARSET UTF-7 ", b"(" * 60, b"9" * 25, b"A" * 2000, b"31-Feb-2026", b'"31-Dec-9999 23:59:59 -2359"',
+    b"OR ", b"$", b"RETURN (SAVE) ", b"PARTIAL 1:2", b"MODSEQ 1 ", b"UTF-8 ALL", b"REVERSE ", b"UID ", b"CHARSET UTF-7 ", b"(" * 60, b"9" * 25, b"A" * 2000, b"31-Feb-2026", b"RETURN (", b"PARTIAL 1:1", b"SAVE",
+    b"$", b"(CHANGEDSINCE 1)", b"(QRESYNC (1 1", b"MODSEQ 1", b"REVERSE ", b"SUBJECT", b"ENABLE ", b"QRESYNC", b"UIDONLY", b"UTF8=ACCEPT",
+    b'"31-Dec-9999 23:59:59 -2359"',
 ]  # fmt: skip
 streams = nearly(COMMANDS, WORDS)
 
 
-def told(state: State, pieces: list[bytes]) -> list[Event]:
+def told(state: State, enabled: frozenset[Extension], pieces: list[bytes]) -> list[Event]:
     """All events, neighbouring AppendOctets joined; who asks is answered as a server might."""
     machine = ImapMachine(state=state)
+    machine.enabled |= enabled
     found: list[Event] = []
     for piece in pieces:
         machine.receive(piece)
@@ -90,12 +104,12 @@ def told(state: State, pieces: list[bytes]) -> list[Event]:
 
 
 @tries(200)
-@given(st.sampled_from(list(State)), streams, st.data())
-def test_machine(state: State, octets: bytes, data: st.DataObject) -> None:
+@given(st.sampled_from(list(State)), st.frozensets(st.sampled_from(Extension)), streams, st.data())
+def test_machine(state: State, enabled: frozenset[Extension], octets: bytes, data: st.DataObject) -> None:
     """Any octets in any state are a list of events, the same however they were cut; nothing comes after Fatal, and no
     password is in a repr."""
-    events = told(state, [octets])
-    pieces = told(state, data.draw(in_pieces(octets)))
+    events = told(state, enabled, [octets])
+    pieces = told(state, enabled, data.draw(in_pieces(octets)))
     assert [event for event in pieces if not isinstance(event, AppendEnded)] == [
         event for event in events if not isinstance(event, AppendEnded)
     ]
@@ -183,7 +197,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server.close()
 
 
-@tries(60, long=10_000)
+@tries(60)
 @given(octets=st.lists(streams, min_size=1, max_size=3).map(b"".join))
 def test_conversations(server: Server, octets: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever is asked, nothing is a fault of ours, and what is answered is IMAP: lines, and literals as announced."""

@@ -88,7 +88,7 @@ def name_server() -> Iterator[NameServer]:
     server.close()
 
 
-@tries(25, long=2000)
+@tries(25)
 @given(octets=nearly(ANSWERS, DNS_WORDS))
 def test_answers_of_name_servers(name_server: NameServer, octets: bytes) -> None:
     """Any answer is found, no such name, no data or try again; the way it shows leads to few hosts, and not to us."""
@@ -124,7 +124,7 @@ REPLY_WORDS = [
 QUICK = Timeouts(*(0.2,) * 12)
 
 
-@tries(25, long=2000)
+@tries(25)
 @given(octets=nearly(REPLIES, REPLY_WORDS))
 def test_replies_of_mail_servers(octets: bytes, tmp_path: Path) -> None:
     """Whatever a server says, each recipient has one outcome with printable words; delivered is only what it took after

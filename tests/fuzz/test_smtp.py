@@ -76,7 +76,7 @@ def peer() -> Iterator[Peer]:
     peer.close()
 
 
-@tries(40, long=5000)
+@tries(40)
 @given(octets=nearly(DIALOGUES, WORDS), data=st.data())
 def test_dialogues(peer: Peer, octets: bytes, data: st.DataObject) -> None:
     """All that is heard are replies, none of them about a fault of ours; what was taken holds no bare line end and no NUL."""
