@@ -5,7 +5,7 @@ VENV := .venv$(if $(filter python3,$(PYTHON)),,-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 JOBS ?= auto
 
-.PHONY: run test test-power test-clients fuzz lint format bench bench-card bench-day bench-growth bench-imap bench-idle translations clean
+.PHONY: run test test-power test-imap-model test-clients fuzz lint format bench bench-card bench-day bench-growth bench-imap bench-idle translations clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/merpati run
@@ -21,6 +21,9 @@ fuzz: $(VENV)/.installed-dev
 
 test-clients: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.clients.check $(ARGS)
+
+test-imap-model: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.imap.model --minutes 10 $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check appliance web tests bench

@@ -122,6 +122,8 @@ def _change(change: Untagged, manner: Manner) -> bytes:
         case FlagsNow(number, uid, bits, keywords, modseq):
             return fetch_head(number, uid, manner) + flags_and_modseq(uid, bits, keywords, modseq, manner) + b")\r\n"
         case ModseqNow(number, uid, modseq):
+            if not manner.modseq:
+                return b""
             known = b"" if manner.uid_only else b"UID %d " % uid
             return b"%b%bMODSEQ (%d))\r\n" % (fetch_head(number, uid, manner), known, modseq)
         case KeywordsNow(keywords):

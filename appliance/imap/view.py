@@ -165,7 +165,8 @@ class MailboxView:
                     self._append(uid, flags | (RECENT if uid >= first_recent_uid else 0), keywords, modseq)
                     appended = True
                 continue
-            if modseq < self._modseqs.get(uid, self._modseq):
+            known_modseq = self._modseqs.get(uid, self._modseq)
+            if modseq < known_modseq:
                 continue  # older than what we know, from a reader that began before our own change
             flags |= self.flags[place] & RECENT
             if modseq > self._modseq:  # MODSEQs that are older need no memory of their own
@@ -176,12 +177,14 @@ class MailboxView:
                 if not quiet:
                     self._changed.discard(uid)
                     told.append(FlagsNow(place + 1, uid, flags, keywords, modseq))
+            elif modseq > known_modseq and not quiet:  # changed and changed back: by the old MODSEQ a STORE would fail
+                told.append(ModseqNow(place + 1, uid, modseq))
         if len(self._known_keywords) != keywords_before:
             told.insert(0, KeywordsNow(self.keyword_names))
         self._gone.update(uid for uid in gone if self.place_of(uid) is not None)
         if may_expunge and self._gone:
             # Flags first, by the numbers that still stand; a message that is gone needs no news of its flags.
-            told = [item for item in told if not (isinstance(item, FlagsNow) and item.uid in self._gone)]
+            told = [item for item in told if not (isinstance(item, (FlagsNow, ModseqNow)) and item.uid in self._gone)]
             told += self._expunge()
         if appended:
             told += (Exists(len(self.uids)), RecentCount(self.recent))

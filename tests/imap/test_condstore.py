@@ -159,7 +159,7 @@ async def test_store_unchanged_since(post: Post, command: str, modified: str | N
         told = {uid for uid in modseqs(answer) if uid != 2 or 2 in flagged}
         assert told >= flagged
         now = await client.ok("UID FETCH 1:* FLAGS")
-        assert {each.items["UID"] for each in now.fetched if b"\\Deleted" in each.items["FLAGS"]} == flagged
+        assert {each.items["UID"] for each in now.fetched if b"\\Deleted" in each.items["FLAGS"]} == flagged  # type: ignore[operator]
 
 
 async def test_a_conditional_store_of_what_is_gone(post: Post) -> None:
@@ -186,7 +186,7 @@ async def test_a_conditional_store_tells_what_the_others_are_now(post: Post) -> 
         answer = await client.ok("STORE 2 (UNCHANGEDSINCE 4) +FLAGS (\\Seen)")
         assert answer.done.code == "MODIFIED"
         (told,) = answer.fetched
-        assert (told.items["FLAGS"] - {b"\\Recent"}, told.items["MODSEQ"]) == ({b"\\Flagged"}, 5)
+        assert (told.items["FLAGS"] - {b"\\Recent"}, told.items["MODSEQ"]) == ({b"\\Flagged"}, 5)  # type: ignore[operator]
         assert (await client.ok("STORE 2 (UNCHANGEDSINCE 5) +FLAGS (\\Seen)")).done.code is None
 
 
@@ -285,3 +285,15 @@ async def test_what_is_not_the_grammar_is_bad(post: Post, command: str) -> None:
     async with closing(client):
         assert (await client.command(command)).done.status == "BAD"
         assert (await client.ok("FETCH 1 UID")).item("UID") == 1  # and the mailbox is selected still
+
+
+async def test_what_changed_and_changed_back_has_another_modseq(post: Post) -> None:
+    """By the MODSEQ that the client knew, a STORE would fail from then on; who has not asked for MODSEQs hears nothing."""
+    client, plain, other = await ready(post, " (CONDSTORE)"), await post.selected(), await post.selected()
+    async with closing(client, plain, other):
+        assert modseqs(await client.ok("FETCH 2 FLAGS")) == {2: 3}
+        await other.ok("STORE 2 +FLAGS (\\Flagged)")
+        await other.ok("STORE 2 -FLAGS (\\Flagged)")
+        assert (await plain.ok("NOOP")).lines == []
+        assert modseqs(await client.ok("NOOP")) == {2: 6}
+        assert (await client.ok("STORE 2 (UNCHANGEDSINCE 6) +FLAGS (\\Seen)")).code("MODIFIED") is None

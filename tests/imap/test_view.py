@@ -19,6 +19,7 @@ from appliance.imap.view import (
     KeywordsNow,
     MailboxView,
     Missing,
+    ModseqNow,
     Note,
     RecentCount,
     Untagged,
@@ -41,6 +42,8 @@ def test_a_view_counts_what_select_tells() -> None:
 CHANGES: dict[str, tuple[list[FlagRow], list[int], list[Untagged]]] = {
     "nothing": ([], [], []),
     "flags that are known already": ([(4, 1, "a b", 5)], [], []),
+    "changed, and changed back": ([(4, 1, "a b", 8)], [], [ModseqNow(2, 4, 8)]),
+    "changed back and gone": ([(4, 1, "a b", 8)], [4], [Expunged(2, 4)]),
     "other flags": ([(4, 3, "a b", 8)], [], [FlagsNow(2, 4, 3, "a b", 8)]),
     "a keyword that was not in use": (
         [(2, 0, "new", 8)],

@@ -95,6 +95,7 @@ class ImapClient:
         self.utf8 = False  # strings may be UTF-8
         self.notified = False  # NOTIFY is on: LIST and STATUS may come at any time (RFC 5465 5)
         self.expunged_any_time = False  # and EXPUNGE, with SELECTED
+        self.told: list[tuple[int, frozenset[bytes] | None, int | None]] = []  # what FETCH said: UID, FLAGS, MODSEQ
 
     @classmethod
     async def connect(cls, port: int, *, tls: ssl.SSLContext | None = None) -> ImapClient:
@@ -151,7 +152,7 @@ class ImapClient:
             self._writer.write(b"{%d%s}\r\n" % (len(literal), b"+" if non_sync else b""))
             if not non_sync:
                 await self._writer.drain()
-                line = await self._response()
+                line = await self._continuation()
                 if line.startswith(tag):
                     self._pending = line
                     return tag
@@ -186,10 +187,18 @@ class ImapClient:
     async def idle(self) -> bytes:
         """Begins to idle; returns the tag for `done`."""
         tag = await self.send("IDLE")
-        line = await self._response()
+        line = await self._continuation()
         if not line.startswith(b"+ "):
             raise Violation(f"a continuation expected: {line!r}")
         return tag
+
+    async def _continuation(self) -> bytes:
+        """What answers a synchronizing literal or IDLE; before it may stand what NOTIFY lets come at any time."""
+        running, self._running = self._running, None
+        while (line := await self._response()).startswith(b"* ") and self.notified:
+            self._untagged(line, Answer(Status("", None, None, "")))
+        self._running = running
+        return line
 
     async def news(self) -> Answer:
         """The next untagged response, while idle."""
@@ -259,6 +268,9 @@ class ImapClient:
             status = grammar.status(reader)
             self._note_code(status)
             answer.statuses.append(status)
+            if status.code == "CLOSED":  # what came so far was of the mailbox before
+                for each in (answer.fetched, answer.vanished, answer.expunged, answer.exists, self.told):
+                    each.clear()
             return
         reader.at = word.end()
         match name:
@@ -423,6 +435,8 @@ class ImapClient:
         if self._running in (b"SELECT", b"EXAMINE"):
             if self.mailbox is None or self._selecting is not self.mailbox:
                 if self.mailbox is not None and self._closed is not self.mailbox:
+                    if self.notified:  # it was on its way when SELECT was
+                        return self.mailbox
                     raise Violation("CLOSED has to come between two mailboxes (RFC 7162 3.2.11)")
                 self.mailbox = self._selecting = Mailbox()
             return self.mailbox
@@ -438,7 +452,7 @@ class ImapClient:
             self.condstore = True
         if verb in (b"SELECT", b"EXAMINE"):
             if done.status == "OK":
-                if self.mailbox is None or not self.mailbox.known:
+                if self.mailbox is None or self._selecting is not self.mailbox or not self.mailbox.known:
                     raise Violation("a mailbox was selected without EXISTS")
                 read_only = done.code == "READ-ONLY"
                 if read_only != (verb == b"EXAMINE") and not (read_only and self._of_another):
@@ -481,6 +495,9 @@ class ImapClient:
             self.mailbox.modseqs[uid] = modseq
         if isinstance(flags, frozenset) and uid is not None:
             self.mailbox.known_flags[uid] = flags
+        if uid is not None:
+            told_flags = flags if isinstance(flags, frozenset) else None
+            self.told.append((uid, told_flags, modseq if isinstance(modseq, int) else None))
         if isinstance(flags, frozenset) and self.rev2 and b"\\Recent" in flags:
             raise reader.fail("\\Recent is no more in IMAP4rev2")
         if isinstance(flags, frozenset) and not flags <= self.mailbox.flags | {b"\\Recent"}:
