@@ -116,6 +116,8 @@ const server = MailServices.accounts.createIncomingServer(user, "127.0.0.1", "im
 server.port = port;
 server.socketType = 0;
 server.authMethod = 3;
+server.password = password;
+server.valid = true;
 const account = MailServices.accounts.createAccount();
 const identity = MailServices.accounts.createIdentity();
 identity.email = user;
@@ -188,14 +190,16 @@ def check_thunderbird(world: World, home: Path) -> None:
 
         eventually(as_asked, lambda: "\n".join(recording.conversation[-120:]))
         seen("flagged, read, moved, deleted (to Trash), made a folder", f"as asked; the folder is {FOLDER!r}")
+        subjects(inbox)  # a person looks at the inbox again, and Thunderbird waits there
+        eventually(lambda: recording.waits_in("INBOX"), lambda: "\n".join(recording.conversation[-40:]))
         send(world, USER, "while Thunderbird waits")
         eventually(
-            lambda: any("FETCH" in command for command in recording.commands()) and
-            "while Thunderbird waits" in bird.run(FIND + "return [...find(args[0]).messages].map(each => each.mime2DecodedSubject);", inbox),
+            lambda: "while Thunderbird waits" in bird.run(FIND + "return [...find(args[0]).messages].map(each => each.mime2DecodedSubject);", inbox),
             lambda: "\n".join(recording.conversation[-80:]),
         )  # fmt: skip
         seen("mail that came while it waited", "shown without being asked for")
         told(recording)
+        assert recording.refused() == []
         kept = sorted(
             path.relative_to(home / "profile" / "ImapMail") for path in (home / "profile" / "ImapMail").rglob("*")
         )

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.support.world import eventually
+
 PREFERENCES = {
     "app.update.enabled": False,
     "datareporting.policy.dataSubmissionEnabled": False,
@@ -94,8 +96,6 @@ def thunderbird(home: Path) -> Iterator[Thunderbird]:
             env={**os.environ, "HOME": str(home), "MOZ_CRASHREPORTER_DISABLE": "1"},
         )  # fmt: skip
     try:
-        from tests.support.world import eventually
-
         connections: list[socket.socket] = []
 
         def connected() -> bool:
