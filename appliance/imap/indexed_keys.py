@@ -27,7 +27,7 @@ def octets(text: str) -> bytes:
 
 def questions(key: Key) -> dict[Key, Question]:
     """Those of its keys that an index can answer."""
-    found = ((each, question_for(each)) for each in _plain_keys(key))
+    found = ((each, question_for(each)) for each in plain_keys(key))
     return {each: question for each, question in found if question is not None}
 
 
@@ -46,16 +46,17 @@ def question_for(key: Key) -> Question | None:
     return None
 
 
-def _plain_keys(key: Key) -> Iterator[Key]:
+def plain_keys(key: Key) -> Iterator[Key]:
+    """All but those that hold others."""
     match key:
         case keys.Not(inner):
-            yield from _plain_keys(inner)
+            yield from plain_keys(inner)
         case keys.Or(left, right):
-            yield from _plain_keys(left)
-            yield from _plain_keys(right)
+            yield from plain_keys(left)
+            yield from plain_keys(right)
         case keys.And(several):
             for each in several:
-                yield from _plain_keys(each)
+                yield from plain_keys(each)
         case _:
             yield key
 
@@ -81,10 +82,10 @@ class Answers:
         matching = self.matching.get(key)
         if matching is None:
             return key
-        match_it = _uids(matching)
+        match_it = one_of(matching)
         if len(self.known) == len(self.asked):
             return match_it
-        return keys.Or(match_it, keys.And((keys.Not(_uids(self.known)), key)))
+        return keys.Or(match_it, keys.And((keys.Not(one_of(self.known)), key)))
 
     def possible(self, key: Key) -> set[int] | None:
         """No others of those that were asked for can match; None: who knows."""
@@ -103,7 +104,7 @@ class Answers:
         return None if matching is None else matching.union(self.asked).difference(self.known - matching)
 
 
-def _uids(uids: set[int]) -> Key:
+def one_of(uids: Collection[int]) -> Key:
     """keys.Uids has no way to say "none"."""
     if not uids:
         return _NOTHING

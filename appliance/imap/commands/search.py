@@ -12,18 +12,19 @@ import asyncio
 import sqlite3
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...mime.parts import decode
 from ...store.interface import Store
 from ...store.refusals import Damaged, StoreRefusal
-from ...store.search_rows import columns, highest_modseq, structures
-from .. import results
+from ...store.search_rows import columns, highest_modseq, structures, uids_within
+from .. import column_keys, results
 from ..answers import Done, Refusal
 from ..enabled import Extension
 from ..grammar.search import Key, Return, Search
 from ..grammar.sort import Sort
+from ..indexed_keys import one_of
 from ..object_ids import email_id
 from ..progress import Progress
 from ..search import Candidate, Level, Matcher, World, matcher
@@ -87,6 +88,8 @@ async def matching(session: Session, key: Key) -> list[int]:
     selected = session.the_selected()
     view = selected.view
     world = World(len(view), view.uids[-1] if view.uids else 0, saved=selected.saved, now_s=time.time())
+    if len(view) > ON_THE_LOOP and (asked := column_keys.asked(key, world.now_s)):
+        key = column_keys.put(key, await session.read(lambda connection: _by_columns(connection, selected, asked)))
     matches = matcher(key, world)
     progress = Progress(session.tag, len(view), now_s=now_s())
     found: list[int] = []
@@ -152,6 +155,12 @@ def judged_by_view(view: MailboxView, matches: Matcher, places: Sequence[int]) -
     return found, undecided
 
 
+def _by_columns(
+    connection: sqlite3.Connection, selected: Selected, asked: Mapping[Key, column_keys.Bounds]
+) -> dict[Key, Key]:
+    return {key: one_of(uids_within(connection, selected.mailbox_id, *within)) for key, within in asked.items()}
+
+
 def _candidates(selected: Selected, places: Sequence[int]) -> dict[int, Candidate]:
     view = selected.view
     return {
@@ -167,9 +176,7 @@ def _judged_by_rows(
     candidates = _candidates(selected, places)
     found: list[int] = []
     undecided: list[int] = []
-    for uid, internal_date, saved_at, size_octets, modseq in columns(
-        connection, selected.mailbox_id, list(candidates)
-    ):
+    for uid, internal_date, saved_at, size_octets, modseq in columns(connection, selected.mailbox_id, list(candidates)):
         candidate = candidates[uid]
         candidate.level = Level.ROW
         candidate.internal_date, candidate.saved_at = internal_date, saved_at
