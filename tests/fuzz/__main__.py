@@ -17,6 +17,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from .counting import TIME_IS_OVER
+
 FOLDER = Path(__file__).parent
 FEWEST_TIMES, MOST_TIMES = 5, 50  # in a round, as many examples as in everyday runs
 
@@ -72,7 +74,7 @@ def run(seed: int, times: int, until: float, only: str, tried: Counter[str]) -> 
         )
         if figures.exists():
             tried.update(json.loads(figures.read_text()))
-        out_of_time = done.returncode == 2 and "the time is over" in done.stdout
+        out_of_time = done.returncode == 2 and TIME_IS_OVER in done.stdout
         return (0 if out_of_time else done.returncode), done.stdout
 
 

@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis.errors import HypothesisException
+
+TIME_IS_OVER = "the time is over"
 
 tried: Counter[str] = Counter()
 until = float(os.environ.get("MERPATI_FUZZ_UNTIL", "inf"))
@@ -31,14 +34,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _counted(target: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Examples after the end of time are passed over, which takes no time."""
+    """When the time is over, the target is skipped in the middle: hypothesis then makes no more examples for it. One that
+    has failed is let finish, so that its example comes out, and as small as can be."""
+    failed = False
     assert not inspect.iscoroutinefunction(target), f"{name}: hypothesis runs no coroutines"
 
     @wraps(target)
     def counted(*args: Any, **kwargs: Any) -> None:
-        if time.time() < until:
-            tried[name] += 1
+        nonlocal failed
+        if time.time() >= until and not failed:
+            pytest.skip(TIME_IS_OVER)
+        tried[name] += 1
+        try:
             target(*args, **kwargs)
+        except Exception as fault:
+            failed = failed or not isinstance(fault, HypothesisException)
+            raise
 
     return counted
 
@@ -46,7 +57,7 @@ def _counted(target: Callable[..., Any], name: str) -> Callable[..., Any]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     if time.time() >= until:
-        item.session.shouldstop = "the time is over"
+        item.session.shouldstop = TIME_IS_OVER
     return (yield)
 
 
