@@ -542,3 +542,31 @@ async def test_by_uid_alone_where_that_is_asked_for(post: Post) -> None:
         post.put(MESSAGE)
         answer = await next_of(client, "fetched")
         assert answer.lines == [b"* 2 UIDFETCH (RFC822.SIZE %d)" % len(MESSAGE)]
+
+
+@pytest.mark.parametrize("extension", ["CONDSTORE", "QRESYNC"])
+@pytest.mark.parametrize("filter_", ["SELECTED", "SELECTED-DELAYED"])
+async def test_modseqs_are_told_between_commands_too(post: Post, extension: str, filter_: str) -> None:
+    """RFC 5465 5 with RFC 7162 3.1 and 3.2.10: UID and MODSEQ in each FETCH, VANISHED for EXPUNGE."""
+    post.put(MESSAGE)
+    post.put(MESSAGE)
+    client = await post.client()
+    client.notified, client.expunged_any_time = True, filter_ == "SELECTED"
+    other = await post.selected()
+    async with closing(client, other):
+        await client.ok(f"ENABLE {extension}")
+        await client.ok("SELECT INBOX")
+        await client.ok("UID FETCH 1:* FLAGS")
+        await client.ok(f"NOTIFY SET ({filter_} (MessageNew (UID) MessageExpunge FlagChange))")
+        await other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+        (fetched,) = (await client.news()).fetched
+        assert (fetched.items["UID"], fetched.items["MODSEQ"]) == (1, 4)
+        await other.ok("EXPUNGE")
+        delayed = filter_ == "SELECTED-DELAYED"
+        gone = await (client.ok("NOOP") if delayed else client.news())
+        assert (gone.vanished, gone.expunged) == (([1], []) if extension == "QRESYNC" else ([], [1]))
+        post.put(MESSAGE)
+        lines = [(await client.news()) for _ in range(3)]
+        assert lines[0].exists == [2]
+        (new,) = lines[2].fetched
+        assert (new.items["UID"], new.items["MODSEQ"]) == (3, 6)

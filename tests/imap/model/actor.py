@@ -301,7 +301,7 @@ class Actor:
             since = max(0, self.seen - dice.choice([0, 0, 1, 3, 20]))
         modifier = "" if since is None else f"(UNCHANGEDSINCE {since}) "
         before = dict(self.mailbox.known_flags)
-        heard = len(self.told)
+        heard, whole = len(self.told), None not in self.mailbox.uids
         answer = await self.say(
             f"{'UID ' if targets.by_uid else ''}STORE {targets.text} {modifier}{mode}FLAGS{'.SILENT' if silent else ''}"
             f" ({' '.join(sorted(flags))})"
@@ -315,7 +315,7 @@ class Actor:
                 modified = set(numbers)
             else:
                 modified = {uid for number in numbers if (uid := self.mailbox.uids[number - 1]) is not None}
-            if not modified <= targets.uids and targets.text != "1:*" and None not in self.mailbox.uids:
+            if whole and not modified <= targets.uids and targets.text != "1:*":
                 raise Broken(f"MODIFIED names {modified - targets.uids}, which were not asked for")
             self.modified += [(uid, since) for uid in modified]
         told = {uid for uid, said, _ in self.told[heard:] if said is not None}
@@ -333,6 +333,9 @@ class Actor:
                     had = before[uid] - {b"\\Recent"}
                     now = had | change if mode == "+" else had - change if mode == "-" else change
                     self.mailbox.known_flags[uid] = now
+            if self.kind.notify:  # what was told may have been on its way before the STORE was, or not
+                for uid in targets.uids & told:
+                    self.mailbox.known_flags.pop(uid, None)
 
     async def fetch(self) -> None:
         dice, targets = self.dice, self.targets()
