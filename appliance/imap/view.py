@@ -272,6 +272,12 @@ class Journal:
                 self.modseq += 1
                 del self._notes[self.modseq]
 
+    def said(self, modseq: int) -> None:
+        """This MODSEQ is told as the store has it, perhaps sooner than the bus tells of the change: what came before it
+        has to be told with it, or a client that comes back with it as its mark would never hear of that."""
+        if modseq > self.modseq:
+            self._notes.setdefault(modseq, _UNTOLD)
+
     def missing(self, highest: int) -> Missing | None:
         """What stands between the view and the mailbox at MODSEQ `highest`; None when nothing does."""
         if highest <= self.modseq:

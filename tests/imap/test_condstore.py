@@ -297,3 +297,37 @@ async def test_what_changed_and_changed_back_has_another_modseq(post: Post) -> N
         assert (await plain.ok("NOOP")).lines == []
         assert modseqs(await client.ok("NOOP")) == {2: 6}
         assert (await client.ok("STORE 2 (UNCHANGEDSINCE 6) +FLAGS (\\Seen)")).code("MODIFIED") is None
+
+
+async def test_flags_are_told_where_reading_another_message_marks_it(post: Post) -> None:
+    """FLAGS stand beside the message that becomes \\Seen; what another did to one that was \\Seen already is told too."""
+    client, other = await ready(post, " (CONDSTORE)"), await post.selected()
+    async with closing(client, other):
+        await client.ok("STORE 1 +FLAGS (\\Seen)")
+        post.store.bus.attach(_Deaf())  # type: ignore[arg-type]
+        await other.ok("STORE 1 +FLAGS.SILENT (\\Flagged)")
+        await client.ok("FETCH 1:2 BODY[]")
+        assert client.mailbox is not None
+        assert client.mailbox.known_flags[1] - {b"\\Recent"} == {b"\\Seen", b"\\Flagged"}
+
+
+async def test_a_modseq_is_never_told_before_what_came_before_it(post: Post) -> None:
+    """The bus may be later than a reader of the store: a message that went before the told MODSEQ is told as gone."""
+    client, other = await ready(post, " (CONDSTORE)"), await post.selected()
+    async with closing(client, other):
+        await client.ok("UID FETCH 1:* FLAGS")
+        post.store.bus.attach(_Deaf())  # type: ignore[arg-type]
+        await other.ok("STORE 3 +FLAGS.SILENT (\\Deleted)")
+        await other.ok("EXPUNGE")
+        await other.ok("STORE 1 +FLAGS.SILENT (\\Flagged)")
+        assert (await client.ok("UID FETCH 1 FLAGS")).expunged == [3]
+
+
+class _Deaf:
+    """A loop on which nothing that another thread tells is ever heard."""
+
+    def call_soon_threadsafe(self, *_: object) -> None:
+        pass
+
+    def is_closed(self) -> bool:
+        return False

@@ -220,3 +220,17 @@ def test_a_client_that_says_nothing_costs_no_memory() -> None:
 def test_very_many_changes_are_asked_for_at_once() -> None:
     journal = Journal(5)
     assert journal.missing(5 + MOST_NOTES + 1) == Missing(None, (), 5)
+
+
+def test_what_is_said_before_the_bus_tells_of_it_asks_for_all_before_it() -> None:
+    journal = Journal(5)
+    journal.said(5)
+    assert not journal.dirty
+    journal.said(8)
+    journal.note(8, Note((3,), ()))
+    assert journal.dirty and journal.missing(8) == Missing(None, (), 5)
+    journal.caught_up(8)
+    assert not journal.dirty
+    journal.own(9)
+    journal.said(9)
+    assert not journal.dirty and journal.modseq == 9

@@ -27,11 +27,11 @@ from ...store.messages import MessageRow, changed_since, flags_of, gone_since, r
 from ...store.refusals import Damaged
 from .. import downgrade, render, sections
 from ..answers import Done, Refusal, refused_by_store
-from ..enabled import Extension
 from ..decoded import UnknownEncoding, encoding_of
+from ..enabled import Extension
 from ..grammar.fetch import Fetch, Form, Item, Section, SectionText
-from ..object_ids import email_id, thread_id
 from ..manner import Manner
+from ..object_ids import email_id, thread_id
 from ..selected import Selected
 from ..session import FLUSH_OCTETS, Portion, Session
 from ..vanished import missing as missing_uids
@@ -233,6 +233,7 @@ async def _modseqs(session: Session, selected: Selected, places: Sequence[int], 
     view = selected.view
     uids = [view.uids[place] for place in places]
     now = await session.read(lambda connection: flags_of(connection, selected.mailbox_id, uids))
+    selected.journal.said(max((row[3] for row in now), default=0))
     session.tell(view.apply(now, (), first_recent_uid=0, may_expunge=False, quiet=Item.FLAGS in plan.items))
     return {row[0]: row[3] for row in now}
 
@@ -275,7 +276,7 @@ async def _from_store(
             if unseen:
                 newly_seen.update(unseen)
                 await set_flags(session, selected, [selected.view.uids[place] for place in unseen], "+", SEEN, "")
-        modseqs = await _modseqs(session, selected, some, with_flags if newly_seen else plan)
+        modseqs = await _modseqs(session, selected, some, plan)
         batch = _Batch(session.store, selected, plan, with_flags, newly_seen, modseqs, session.manner)
         batch.utf8 = session.utf8_names
         done, gone, pieces = await session.read(lambda connection, batch=batch, some=some: batch.read(connection, some))  # type: ignore[misc]

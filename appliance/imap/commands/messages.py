@@ -110,6 +110,7 @@ async def set_flags_unchanged(
         durable=False,
         in_view=True,
     )
+    selected.journal.said(max((row[3] for row in rows), default=0))
     selected.view.apply(sorted(rows), (), first_recent_uid=0, may_expunge=False, quiet=True)
     if selected.view.keyword_names != known_before:
         session.send(render.flags_in_use(selected.view.keyword_names))

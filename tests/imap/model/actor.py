@@ -334,7 +334,7 @@ class Actor:
                     now = had | change if mode == "+" else had - change if mode == "-" else change
                     self.mailbox.known_flags[uid] = now
             if self.kind.notify:  # what was told may have been on its way before the STORE was, or not
-                for uid in targets.uids & told:
+                for uid in told:
                     self.mailbox.known_flags.pop(uid, None)
 
     async def fetch(self) -> None:
