@@ -84,6 +84,11 @@ def matcher(key: Key, world: World) -> Matcher:
     return _compile(key, world)[1]
 
 
+def said_by_view(key: Key) -> bool:
+    """Of a key that holds no others: nothing has to be read for it."""
+    return isinstance(key, (keys.All, keys.Flagged, keys.Recent, keys.Numbers, keys.Uids))
+
+
 # Costs: what is in the view, a set look-up, a row, a field of the structure, a header, a body.
 _VIEW, _SET, _ROW, _FIELD, _HEADER, _BODY = range(6)
 _Weighed = tuple[int, Matcher]

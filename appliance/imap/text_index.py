@@ -80,7 +80,8 @@ class TextIndex:
         reading those that the index knows, those places that can match it). None: nothing is known that helps."""
         if len(places) < WORTH_ASKING or not questions(key):
             return None
-        uids = array("I", (selected.view.uids[place] for place in places))
+        all_of = selected.view.uids
+        uids = all_of[:] if len(places) == len(all_of) else array("I", [all_of[place] for place in places])
         answers = await self._store.read(lambda connection: self.ask(connection, selected.mailbox_id, key, uids))
         if answers is None:
             return None

@@ -46,7 +46,11 @@ async def get_metadata(session: Session, command: GetMetadata) -> Done:
 
 
 def noted_on(
-    connection: sqlite3.Connection, account_id: int, found: visible.VisibleMailbox, name: bytes, entries: tuple[str, ...]
+    connection: sqlite3.Connection,
+    account_id: int,
+    found: visible.VisibleMailbox,
+    name: bytes,
+    entries: tuple[str, ...],
 ) -> bytes:
     """The response for one mailbox of a LIST, empty where the account may not see what is noted there. RFC 9590 3."""
     if not any(letter in found.rights for letter in rights.ANY_OF_METADATA):

@@ -24,10 +24,10 @@ from ..answers import Done, Refusal
 from ..enabled import Extension
 from ..grammar.search import Key, Return, Search
 from ..grammar.sort import Sort
-from ..indexed_keys import one_of
+from ..indexed_keys import one_of, plain_keys
 from ..object_ids import email_id
 from ..progress import Progress
-from ..search import Candidate, Level, Matcher, World, matcher
+from ..search import Candidate, Level, Matcher, World, matcher, said_by_view
 from ..selected import Selected
 from ..session import Session
 from ..view import MailboxView
@@ -94,7 +94,9 @@ async def matching(session: Session, key: Key) -> list[int]:
     progress = Progress(session.tag, len(view), now_s=now_s())
     found: list[int] = []
     undecided: list[int] = []
-    if len(view) <= ON_THE_LOOP:
+    if not any(map(said_by_view, plain_keys(key))):
+        undecided = list(range(len(view)))
+    elif len(view) <= ON_THE_LOOP:
         found, undecided = judged_by_view(view, matches, range(len(view)))
     else:
         for start in range(0, len(view), FROM_VIEW_AT_ONCE):

@@ -84,5 +84,3 @@ async def _read(
         there += await session.read(lambda connection, some=some_places: read(connection, some))  # type: ignore[misc]
         await tell(session, progress, start + len(some_places))
     return there
-
-
