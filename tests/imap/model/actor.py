@@ -56,6 +56,7 @@ AT_ONCE = "NOTIFY SET (SELECTED (MessageNew (UID FLAGS) MessageExpunge FlagChang
 
 KINDS = (
     Kind("plain"),
+    Kind("rev2", "IMAP4rev2"),
     Kind("qresync", "QRESYNC"),
     Kind("condstore", condstore=True),
     Kind("uidonly", "UIDONLY"),
@@ -75,6 +76,15 @@ class Targets:
     text: str
     by_uid: bool
     uids: set[int]  # those whose UIDs are known
+
+
+def found_in(answer: Answer) -> list[int]:
+    """Of a SEARCH without RETURN, which IMAP4rev2 answers as ESEARCH."""
+    if answer.esearch is not None:
+        found = answer.esearch.get("ALL", [])
+        assert isinstance(found, list)
+        return found
+    return answer.searched or []
 
 
 @dataclass
@@ -363,7 +373,7 @@ class Actor:
         match self.dice.randint(0, 4):
             case 0:
                 answer = await self.say("UID SEARCH ALL", must=True)
-                found = set(answer.searched or ())
+                found = set(found_in(answer))
                 if whole and not self.kind.notify and not found <= known:
                     raise Broken(f"SEARCH finds {found - known}, which nobody was told of")
                 self.gone += [("SEARCH ALL left it out", uid) for uid in known - found]
@@ -378,7 +388,7 @@ class Actor:
                 self.saved = set(found_now)
             case 2:
                 answer = await self.say("UID SEARCH $", must=True)
-                found = set(answer.searched or ())
+                found = set(found_in(answer))
                 if not found <= self.saved:
                     raise Broken(f"$ was {self.saved} and is {found}")
                 self.gone += [("$ lacks it", uid) for uid in self.saved - found]
@@ -386,12 +396,12 @@ class Actor:
                 since = max(1, self.mark - self.dice.choice([0, 1, 5, 30]))
                 modseqs = dict(self.mailbox.modseqs)
                 answer = await self.say(f"UID SEARCH MODSEQ {since}", must=True)
-                found = set(answer.searched or ())
+                found = set(found_in(answer))
                 expected = {uid for uid, modseq in modseqs.items() if modseq >= since}
                 self.gone += [(f"MODSEQ {since} left it out", uid) for uid in expected - found]
             case _ if not self.kind.by_uid_only:
                 answer = await self.say("SEARCH SEEN", must=True)
-                if any(number > len(self.mailbox.uids) for number in answer.searched or ()):
+                if any(number > len(self.mailbox.uids) for number in found_in(answer)):
                     raise Broken("SEARCH finds a number that is not there")
 
     async def append(self) -> None:
