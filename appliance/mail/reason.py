@@ -267,7 +267,9 @@ WORDINGS: dict[str, Wording] = {
     "trace-flush": Wording("Flushed", "You had it tried again at once."),
     "trace-remove": Wording("Removed", "You removed it from the queue."),
     # pop3
-    "language-unknown": Wording("That language is not spoken here", "A program asked for a language that is not spoken."),
+    "language-unknown": Wording(
+        "That language is not spoken here", "A program asked for a language that is not spoken."
+    ),
     "maildrop-in-use": Wording(
         "Another program is fetching this mail now, try again later",
         "Two programs wanted to fetch the same mail over POP3 at once; the second one has to come later.",
