@@ -23,10 +23,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
-import os
 import random
-import shutil
 import signal
 import statistics
 import sys
@@ -38,8 +35,8 @@ from pathlib import Path
 from bench.corpus import Corpus
 from bench.load import Imap, Mail, Watch, idlers, send, until_exists
 from bench.peers import PEERS
-from bench.rig import DOMAIN, Medium, Peer, Place, Ports, Server, medium
-from bench.side_by_side import MIB, Figures, Row, choose, end_in_order, median, table
+from bench.rig import DOMAIN, Medium, Peer, Server
+from bench.side_by_side import MIB, Figures, Row, choose, end_in_order, interleaved, median, on_a_card, table
 
 WINDOW = "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)"
 ENVELOPES = "(UID FLAGS RFC822.SIZE INTERNALDATE ENVELOPE)"
@@ -291,19 +288,8 @@ async def ping(port: int, user: str) -> None:
 
 def measure(peer: Peer, profile: str, messages: int, quiet_s: float, folder: Path) -> Figures:
     """On a fresh card; nothing of it is left. Raises RuntimeError, load.Unexpected."""
-    folder.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="bench-imap-", dir=folder))
-    os.chmod(work, 0o755)
-    try:
-        with medium(profile, work) as card:
-            os.chmod(card.mount, 0o755)
-            run = work / "run"
-            run.mkdir()
-            users = tuple(f"{name}@{DOMAIN}" for name in Corpus().accounts)
-            with Server(peer, Place(card.mount / "data", run, Ports.free(), users)) as server:
-                return asyncio.run(Course(server, card, messages, quiet_s).run())
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with on_a_card(peer, profile, folder) as (server, card):
+        return asyncio.run(Course(server, card, messages, quiet_s).run())
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -327,18 +313,13 @@ def main(words: Sequence[str]) -> None:
         asyncio.run(ping(int(asked.ping[0]), asked.ping[1]))
         return
     signal.signal(signal.SIGTERM, end_in_order)
-    runs: dict[str, list[Figures]] = {peer.name: [] for peer in choose(asked.servers)}
-    for repeat in range(asked.repeat):
-        for peer in PEERS.values():
-            if peer.name not in runs:
-                continue
-            begun = time.monotonic()
-            figures = measure(peer, asked.profile, asked.messages, asked.quiet_s, asked.work)
-            runs[peer.name].append(figures)
-            print(f"{repeat + 1}. {peer.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-            if asked.json is not None:
-                with open(asked.json, "a") as out:
-                    out.write(json.dumps({"server": peer.name, "messages": asked.messages, **figures}) + "\n")
+    runs = interleaved(
+        choose(asked.servers),
+        asked.repeat,
+        lambda peer: measure(peer, asked.profile, asked.messages, asked.quiet_s, asked.work),
+        asked.json,
+        messages=asked.messages,
+    )
     print(
         f"{asked.messages} messages, profile {asked.profile}, medians of {asked.repeat}. × is the ratio to the first column.\n"
     )

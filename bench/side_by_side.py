@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -30,7 +31,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -174,6 +175,15 @@ class Course:
 
 def measure(peer: Peer, profile: str, percent: int, idle_s: float, folder: Path) -> Figures:
     """On a fresh card; nothing of it is left. Raises RuntimeError, load.Unexpected."""
+    with on_a_card(peer, profile, folder) as (server, card):
+        server.stop()  # the first start may have had something to make
+        server.start()
+        return asyncio.run(Course(server, card, percent, idle_s).run())
+
+
+@contextlib.contextmanager
+def on_a_card(peer: Peer, profile: str, folder: Path) -> Iterator[tuple[Server, Medium]]:
+    """The server of a peer with the corpus' users, running; afterwards nothing of it is left."""
     folder.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="side-by-side-", dir=folder))
     os.chmod(work, 0o755)
@@ -184,11 +194,26 @@ def measure(peer: Peer, profile: str, percent: int, idle_s: float, folder: Path)
             run.mkdir()
             users = tuple(f"{name}@{DOMAIN}" for name in Corpus().accounts)
             with Server(peer, Place(card.mount / "data", run, Ports.free(), users)) as server:
-                server.stop()  # the first start may have had something to make
-                server.start()
-                return asyncio.run(Course(server, card, percent, idle_s).run())
+                yield server, card
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def interleaved(
+    peers: Sequence[Peer], repeat: int, measured: Callable[[Peer], Figures], out: Path | None, **about: object
+) -> dict[str, list[Figures]]:
+    """Each peer once, then each again. out: gets a line of JSON for each run, with what it is `about`."""
+    runs: dict[str, list[Figures]] = {peer.name: [] for peer in peers}
+    for number in range(1, repeat + 1):
+        for peer in peers:
+            begun = time.monotonic()
+            figures = measured(peer)
+            runs[peer.name].append(figures)
+            print(f"{number}. {peer.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+            if out is not None:
+                with open(out, "a") as lines:
+                    lines.write(json.dumps({"server": peer.name, **about, **figures}) + "\n")
+    return runs
 
 
 def median(runs: Sequence[Figures]) -> Figures:
@@ -247,18 +272,13 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
 def main(words: Sequence[str]) -> None:
     asked = arguments(words)
     signal.signal(signal.SIGTERM, end_in_order)
-    runs: dict[str, list[Figures]] = {peer.name: [] for peer in choose(asked.servers)}
-    for repeat in range(asked.repeat):
-        for peer in PEERS.values():
-            if peer.name not in runs:
-                continue
-            begun = time.monotonic()
-            figures = measure(peer, asked.profile, asked.messages_percent, asked.idle_s, asked.work)
-            runs[peer.name].append(figures)
-            print(f"{repeat + 1}. {peer.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-            if asked.json is not None:
-                with open(asked.json, "a") as out:
-                    out.write(json.dumps({"server": peer.name, "profile": asked.profile, **figures}) + "\n")
+    runs = interleaved(
+        choose(asked.servers),
+        asked.repeat,
+        lambda peer: measure(peer, asked.profile, asked.messages_percent, asked.idle_s, asked.work),
+        asked.json,
+        profile=asked.profile,
+    )
     print(f"Profile {asked.profile}, medians of {asked.repeat}. × is the ratio to the first column.\n")
     print("\n".join(table({name: median(figures) for name, figures in runs.items()})))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import base64
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -155,6 +156,8 @@ async def test_the_commands_that_came_with_it_are_not_run(house: House, store: S
         await asyncio.to_thread(house.accounts.change_password, ADDRESS, OTHER)
         await client.write(b"a CREATE made\r\n" * 3)
         async with asyncio.timeout(20):
-            assert await client._reader.read() in (GOODBYE, b"")
+            # Who hangs up on what was not read resets the connection, and what was said may be lost with it.
+            with contextlib.suppress(ConnectionResetError):
+                assert await client._reader.read() in (GOODBYE, b"")
         names = store.read_now(lambda c: [name for (name,) in c.execute("SELECT name FROM mailboxes")])
         assert "made" not in names
