@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +23,7 @@ from appliance.imap.threads import Messages, forest, rendered
 from appliance.imap.view import RECENT
 from appliance.mime.parts import decode_head, encode
 from appliance.mime.structure import StructureScanner
+from tests.support.contents import InMemory
 
 from .octets import nearly, tries
 from .test_mime import messages
@@ -39,22 +39,6 @@ PROGRAM_WORDS = [
     b"CHARSET UTF-8 ", b"CHARSET US-ASCII ", b"1:*", b"$", b"4294967295:*", b"0", b"SENTBEFORE 31-Dec-9999", b"SINCE 1-Jan-0001", b"KEYWORD \\", b"(" * 60,
     b"NOT " * 60, b"RETURN (SAVE) ",
 ]  # fmt: skip
-
-
-@dataclass
-class Octets:
-    """A message's content in pieces of seven octets, so that every seam is looked over."""
-
-    octets: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.octets)
-
-    def pieces(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        end = len(self.octets) if length is None else start + length
-        for at in range(start, end, 7):
-            yield self.octets[at : min(end, at + 7)]
 
 
 @tries(150)
@@ -76,7 +60,7 @@ def test_search_programs(program: bytes, message: bytes, flags: int, recent: boo
     bare = Candidate(2, 5, flags | (RECENT if recent else 0), "$a b")
     row = replace(bare, level=Level.ROW, internal_date=1_700_000_000, saved_at=1, size_octets=len(message), modseq=3)
     known = replace(row, level=Level.STRUCTURE, email_id="Mx", prefix=b"X: y\r\n", structure=scanner.finish())
-    whole = replace(known, level=Level.WHOLE, content=Octets(message))
+    whole = replace(known, level=Level.WHOLE, content=InMemory(message, 7))
     answers = [matches(each) for each in (bare, row, known, whole)]
     assert answers[-1] is not None
     assert all(answer in (None, answers[-1]) for answer in answers)

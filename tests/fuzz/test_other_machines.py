@@ -27,7 +27,7 @@ from appliance.transport.deliver import Deliverer
 from appliance.transport.interpret import REPLY_OCTETS, RemoteReply, Step, outcome_of, reason_of, status_of
 from appliance.transport.next_hop import HOSTS_MOST, NoRoute, Route, next_hop
 from appliance.transport.transaction import Job
-from tests.transport.contents import InMemory
+from tests.support.contents import InMemory
 
 from .octets import nearly, tries
 

@@ -18,6 +18,7 @@ from appliance.imap.grammar.command import parse_command
 from appliance.imap.grammar.cursor import GrammarFault
 from appliance.imap.grammar.fetch import Fetch, Form, Section
 from appliance.mime.charsets import decode_transfer
+from tests.support.contents import InMemory
 from tests.support.stores import read_message
 
 from .conftest import Post, closing
@@ -172,19 +173,6 @@ async def test_a_large_part_streams_and_is_not_decoded_anew_for_each_portion(
         assert len(made) == 1 and made[0].decoded_octets - whole < 4 * whole
 
 
-class Octets:
-    """A content in pieces of a few octets."""
-
-    def __init__(self, octets: bytes, at_once: int) -> None:
-        self.octets, self.at_once = octets, at_once
-        self.size = len(octets)
-
-    def pieces(self, start: int = 0, length: int | None = None):  # type: ignore[no-untyped-def]
-        wanted = self.octets[start : None if length is None else start + length]
-        for at in range(0, len(wanted), self.at_once):
-            yield wanted[at : at + self.at_once]
-
-
 @given(
     st.binary(max_size=200) | st.lists(st.sampled_from([b"=", b"=3D", b"=\r\n", b"QUJD", b"\r\n", b"x", b"=\n"]), max_size=40).map(b"".join),
     st.sampled_from([b"base64", b"quoted-printable", b"8bit"]),
@@ -203,7 +191,7 @@ def test_any_octets_in_any_pieces(
 
 
 def _check(octets: bytes, encoding: bytes, at_once: int, portions: list[tuple[int, int]], whole: bytes) -> None:
-    decoded = Decoded(Octets(b"<<" + octets + b">>", at_once), 2, 2 + len(octets), encoding)
+    decoded = Decoded(InMemory(b"<<" + octets + b">>", at_once), 2, 2 + len(octets), encoding)
     for offset, count in portions:
         assert decoded.reach(offset + count) == min(offset + count, len(whole))
         assert b"".join(decoded.pieces(offset, count)) == whole[offset : offset + count]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import pytest
 
 from appliance.imap.grammar.command import parse_command
@@ -13,6 +10,7 @@ from appliance.imap.object_ids import thread_id
 from appliance.imap.search import Candidate, Level, Matcher, World, matcher
 from appliance.imap.view import RECENT
 from appliance.mime.structure import StructureScanner
+from tests.support.contents import InMemory
 
 MESSAGE = (
     b"Date: Sun, 1 Feb 2026 23:30:00 -0500\r\n"
@@ -47,22 +45,6 @@ MESSAGE = (
 )
 
 
-@dataclass
-class Octets:
-    """Content in pieces of three octets, so that every seam is looked over."""
-
-    octets: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.octets)
-
-    def pieces(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        end = len(self.octets) if length is None else start + length
-        for at in range(start, end, 3):
-            yield self.octets[at : min(at + 3, end)]
-
-
 WORLD = World(messages=5, largest_uid=50, saved=[7, 30], now_s=1_769_900_000 + 3600)
 
 
@@ -80,7 +62,7 @@ def candidate(level: Level, message: bytes = MESSAGE) -> Candidate:
         scanner.feed(message)
         found.structure = scanner.finish()
     if level is Level.WHOLE:
-        found.content = Octets(message)
+        found.content = InMemory(message, 3)
         found.prefix = b"Return-Path: <jurgen@far.example>\r\n"
     return found
 

@@ -31,7 +31,8 @@ from appliance.store.derived.vocabulary import numbers
 from appliance.store.interface import Store
 from appliance.store.refusals import StorageLow
 from tests.imap.conftest import ADDRESS, PASSWORD, Gate, Post
-from tests.imap.test_search import Octets, matches_of
+from tests.imap.test_search import matches_of
+from tests.support.contents import InMemory
 from tests.support.imap_client import ImapClient
 from tests.support.stores import new_message, uids_of
 
@@ -176,7 +177,7 @@ def candidate(message: bytes) -> Candidate:
     scanner = StructureScanner()
     scanner.feed(message)
     found = Candidate(1, 1, 0, "")
-    found.level, found.structure, found.content = Level.WHOLE, scanner.finish(), Octets(message)
+    found.level, found.structure, found.content = Level.WHOLE, scanner.finish(), InMemory(message, 3)
     found.prefix = b"Return-Path: <user@far.example>\r\n"
     return found
 

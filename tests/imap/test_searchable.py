@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from appliance.imap.searchable import body_texts, contain, fold, header_text
 from appliance.mime.structure import StructureScanner
-from tests.imap.test_search import MESSAGE, Octets
+from tests.imap.test_search import MESSAGE
+from tests.support.contents import InMemory
 
 # What folding does most to: several marks on a letter, letters that become several, signs that decompose, jamo.
 LETTERS = "aßİıſKÅéü각ﬁΣςςϓ̈" + "̣́̈̄" + "\u0344\u0f73\u0fb2\u0f71 \n"
@@ -19,7 +22,7 @@ LETTERS = "aßİıſKÅéü각ﬁΣςςϓ̈" + "̣́̈̄" + "\u0344\u0f73\u0fb2\
 def test_headers_of_all_parts_and_texts_are_looked_into_and_other_attachments_are_not() -> None:
     scanner = StructureScanner()
     scanner.feed(MESSAGE)
-    texts = ["".join(pieces) for pieces in body_texts(scanner.finish().root, Octets(MESSAGE))]
+    texts = ["".join(pieces) for pieces in body_texts(scanner.finish().root, InMemory(MESSAGE, 3))]
     assert texts == [
         "content-type: text/plain; charset=utf-8\ncontent-transfer-encoding: base64",
         fold("Königliche Post"),
@@ -52,20 +55,19 @@ def test_in_pieces_it_is_folded_as_a_whole(text: str, lengths: list[int]) -> Non
     message = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + octets
     scanner = StructureScanner()
     scanner.feed(message)
-    (pieces,) = body_texts(scanner.finish().root, Cut(message, lengths))
+    (pieces,) = body_texts(scanner.finish().root, Cut(message, lengths=tuple(lengths)))
     assert "".join(pieces) == fold(octets.decode())
 
 
-class Cut(Octets):
-    """Content in pieces of these lengths, then of one octet."""
+@dataclass(slots=True, frozen=True)
+class Cut(InMemory):
+    """In pieces of these lengths, then of one octet."""
 
-    def __init__(self, octets: bytes, lengths: list[int]) -> None:
-        super().__init__(octets)
-        self._lengths = lengths
+    lengths: tuple[int, ...] = ()
 
-    def pieces(self, start: int = 0, length: int | None = None):  # type: ignore[no-untyped-def]
+    def pieces(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         end = len(self.octets) if length is None else start + length
-        for step in self._lengths:
+        for step in self.lengths:
             yield self.octets[start : min(start + step, end)]
             start = min(start + step, end)
         for at in range(start, end):

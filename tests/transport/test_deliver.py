@@ -20,10 +20,9 @@ from appliance.transport.interpret import RecipientOutcome
 from appliance.transport.pool import Pool
 from appliance.transport.transaction import Job
 from tests.support.authority import CertificateAuthority
+from tests.support.contents import InMemory, Repeated
 from tests.support.dns_server import DnsServer, Misbehaviour
 from tests.support.remote_mta import HANG_UP, RESET, STALL, RemoteMta
-
-from .contents import InMemory, Repeated
 
 ANA = Address("ana", "example.org")
 CONTENT = b"From: ana@example.org\r\nSubject: hello\r\n\r\nhello\r\n.dot\r\n..\r\n\r\n"

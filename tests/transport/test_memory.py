@@ -23,7 +23,7 @@ from appliance.mail.address import Address
 from appliance.mail.envelope import Recipient
 from appliance.transport.deliver import Deliverer
 from appliance.transport.transaction import Job
-from tests.transport.contents import Repeated
+from tests.support.contents import Repeated
 
 def job(times):
     bob = Recipient(Address("bob", "[127.0.0.1]"))

@@ -27,8 +27,7 @@ from appliance.transport.sign import (
     txt_record,
     txt_strings,
 )
-
-from .contents import InMemory, Repeated
+from tests.support.contents import InMemory, Repeated
 
 KEYS = generate_keys("example.org")
 HEADER = b"From: Ana <ana@example.org>\r\nTo: b@example.net\r\nSubject: hello\r\n there\r\nDate: today\r\n"

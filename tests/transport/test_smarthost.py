@@ -21,10 +21,9 @@ from appliance.transport.smarthost import may_send_password
 from appliance.transport.tls_policy import Security, TlsPolicy
 from appliance.transport.transaction import Job
 from tests.support.authority import CertificateAuthority
+from tests.support.contents import InMemory
 from tests.support.dns_server import DnsServer
 from tests.support.remote_mta import RemoteMta
-
-from .contents import InMemory
 
 CONTENT = b"From: ana@example.org\r\n\r\nhello\r\n"
 BOB = Recipient(Address("bob", "far.away.test"))

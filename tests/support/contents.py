@@ -1,4 +1,4 @@
-"""Message contents for the tests of this room."""
+"""Message contents for tests."""
 
 from __future__ import annotations
 
