@@ -166,11 +166,14 @@ class TextIndex:
     async def _look_after(self, account_id: int, mailbox_id: int, at_least: int) -> None:
         account = self._index.of(account_id)
         contents = await self._store.read(lambda connection: _all_contents(connection, account_id, mailbox_id))
-        indexed = await asyncio.to_thread(account.blob_ids)
-        missing = [each for each in contents if each not in indexed and each not in self._left]
+        missing = await asyncio.to_thread(self._missing, contents, account)
         if len(missing) >= at_least:
             await self._add(account, missing)
         await self._tidy(account, set(contents))
+
+    def _missing(self, contents: Sequence[int], account: AccountIndex) -> list[int]:
+        indexed = account.blob_ids()
+        return [each for each in contents if each not in indexed and each not in self._left]
 
     async def _add(self, account: AccountIndex, missing: Sequence[int]) -> None:
         builder = ChunkBuilder()
@@ -201,20 +204,10 @@ class TextIndex:
 
     async def _tidy(self, account: AccountIndex, contents: set[int]) -> None:
         """Files that are largely of messages that are gone, or many small ones, become one."""
-        scarce: list[tuple[Chunk, set[int]]] = []
-        small: list[tuple[Chunk, set[int]]] = []
-        for chunk in reversed(account.chunks()):
-            alive = contents.intersection(chunk.blob_ids)
-            contents = contents - alive  # what an older file has of them as well is not needed
-            if len(alive) < _ALIVE_SHARE * len(chunk.blob_ids):
-                scarce.append((chunk, alive))
-            elif len(alive) < _SMALL:
-                small.append((chunk, alive))
-        if len(small) < _MANY_SMALL:
-            small = []
+        to_join = await asyncio.to_thread(_to_join, account, contents)
         builder = ChunkBuilder()
         replaced: list[Chunk] = []
-        for chunk, alive in [*scarce, *small]:
+        for chunk, alive in to_join:
             if len(builder.blob_ids) + len(alive) > TEXTS_MOST:
                 await asyncio.to_thread(account.write, builder, replaced)
                 builder, replaced = ChunkBuilder(), []
@@ -236,6 +229,21 @@ class TextIndex:
                     await asyncio.sleep((time.monotonic() - began) * _REST)
         except (ChunkDamaged, ValueError) as fault:
             account.throw_away(chunk, str(fault))
+
+
+def _to_join(account: AccountIndex, contents: set[int]) -> list[tuple[Chunk, set[int]]]:
+    """Files that are better written anew, each with those of `contents` that it is to give. Cost: linear, half a
+    microsecond for each content; `contents` is used up."""
+    scarce: list[tuple[Chunk, set[int]]] = []
+    small: list[tuple[Chunk, set[int]]] = []
+    for chunk in reversed(account.chunks()):
+        alive = contents.intersection(chunk.blob_ids)
+        contents -= alive  # what an older file has of them as well is not needed
+        if len(alive) < _ALIVE_SHARE * len(chunk.blob_ids):
+            scarce.append((chunk, alive))
+        elif len(alive) < _SMALL:
+            small.append((chunk, alive))
+    return scarce if len(small) < _MANY_SMALL else [*scarce, *small]
 
 
 def _copy_some(entries: Iterator[Entry], builder: ChunkBuilder) -> bool:
