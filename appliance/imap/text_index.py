@@ -23,7 +23,6 @@ from ..mail.content import Content
 from ..mime.parts import Structure, decode
 from ..store.derived.chunk import SEPARATOR, TEXT_OCTETS_MOST, Chunk, ChunkBuilder, ChunkDamaged, Entry
 from ..store.derived.search_index import MARK_OCTETS, AccountIndex, SearchIndex
-from ..store.derived.vocabulary import TEXTS_MOST
 from ..store.interface import Store
 from ..store.refusals import StorageLow, StoreRefusal
 from .grammar.search import Key
@@ -39,7 +38,7 @@ GATHERED = 500  # messages that are added though nobody has searched for them la
 LOOK_EVERY_S = 6 * 3600.0
 _STEP_S = 0.01
 _REST = 1.0  # of the time that a step took
-_SMALL, _MANY_SMALL = TEXTS_MOST // 2, 4  # files that are made one when there are so many
+_SMALL, _MANY_SMALL = 0.5, 4  # full to less than that; so many of those are made one
 _ALIVE_SHARE = 0.75
 _ROOM_OCTETS = 8 * 1024 * 1024  # for a file, beyond the reserve
 
@@ -208,7 +207,7 @@ class TextIndex:
         builder = ChunkBuilder()
         replaced: list[Chunk] = []
         for chunk, alive in to_join:
-            if len(builder.blob_ids) + len(alive) > TEXTS_MOST:
+            if builder.blob_ids and builder.fullness + _filled_by(chunk, alive) > 1:
                 await asyncio.to_thread(account.write, builder, replaced)
                 builder, replaced = ChunkBuilder(), []
             replaced.append(chunk)
@@ -241,9 +240,14 @@ def _to_join(account: AccountIndex, contents: set[int]) -> list[tuple[Chunk, set
         contents -= alive  # what an older file has of them as well is not needed
         if len(alive) < _ALIVE_SHARE * len(chunk.blob_ids):
             scarce.append((chunk, alive))
-        elif len(alive) < _SMALL:
+        elif _filled_by(chunk, alive) < _SMALL:
             small.append((chunk, alive))
     return scarce if len(small) < _MANY_SMALL else [*scarce, *small]
+
+
+def _filled_by(chunk: Chunk, alive: set[int]) -> float:
+    """The share of a file that those of its messages take."""
+    return chunk.fullness * len(alive) / len(chunk.blob_ids)
 
 
 def _copy_some(entries: Iterator[Entry], builder: ChunkBuilder) -> bool:

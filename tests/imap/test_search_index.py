@@ -25,6 +25,7 @@ from appliance.mime.encoded_words import encode_words
 from appliance.mime.structure import StructureScanner
 from appliance.store.changes.accounts import remove_account
 from appliance.store.changes.messages import append
+from appliance.store.derived import chunk
 from appliance.store.derived.chunk import TEXT_OCTETS_MOST, ChunkBuilder, OpenChunk
 from appliance.store.derived.search_index import FOLDER
 from appliance.store.derived.vocabulary import numbers
@@ -474,6 +475,29 @@ async def test_small_files_become_one(indexed: Indexed, eager: None) -> None:
         await indexed.filled()
         await same_answers(one, other)
     assert len(indexed.files) == 2
+    for client in (one, other):
+        await client.close()
+
+
+async def test_files_of_few_large_messages_are_full_and_stay_as_they_are(
+    indexed: Indexed, eager: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made one, they would be written again and again, and gathered in memory whatever they hold together."""
+    monkeypatch.setattr(chunk, "_PACKED_OCTETS_MOST", 1000)
+    indexed.put(letters(40))
+    one, other = await indexed.clients()
+    await one.ok("SEARCH TEXT harbour")
+    await indexed.filled()
+    files, octets = indexed.files, indexed.index.written_octets
+    assert len(files) > 5
+    await indexed.index._look_after_all()
+    assert (indexed.files, indexed.index.written_octets) == (files, octets)
+    await one.ok("STORE 1:20 +FLAGS \\Deleted")
+    await one.ok("EXPUNGE")
+    await other.ok("NOOP")
+    await indexed.index._look_after_all()
+    assert len(files) / 3 < len(indexed.files) < len(files)
+    await same_answers(one, other)
     for client in (one, other):
         await client.close()
 

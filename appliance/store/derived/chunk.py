@@ -33,6 +33,7 @@ TEXT_OCTETS_MOST = 512 * 1024  # of one message; a longer one is not worth its r
 _PACKED_OCTETS_MOST = 3 * 1024 * 1024  # of one file's texts, and
 _WORDS_OCTETS_MOST = 1024 * 1024  # of its words: what is gathered is in memory until it is written
 _FRAME_OCTETS_MOST = 64 * 1024 * 1024
+_FRAME_HEAD_OCTETS = 18  # at most, of zstd's
 _LEVEL = 1  # 3 saves one octet in fifty and takes longer to unpack
 _WORDS_LEVEL = -1  # what every search unpacks: in a quarter of the time, for 340 octets a message
 
@@ -99,7 +100,7 @@ _directory_of = msgspec.msgpack.Decoder(_Directory).decode
 
 
 class ChunkBuilder:
-    """Gathers entries for one file. Memory: some 10 MB at most."""
+    """Gathers entries for one file. Memory: some 10 MB until it is full."""
 
     def __init__(self) -> None:
         self.blob_ids = array("q")
@@ -113,11 +114,12 @@ class ChunkBuilder:
 
     @property
     def full(self) -> bool:
-        return (
-            len(self.blob_ids) >= TEXTS_MOST
-            or self._packed_octets > _PACKED_OCTETS_MOST
-            or self._headers.octets + self._bodies.octets > _WORDS_OCTETS_MOST
-        )
+        return self.fullness >= 1
+
+    @property
+    def fullness(self) -> float:
+        """The share of what a file is to hold."""
+        return _fullness(len(self.blob_ids), self._packed_octets, self._headers.octets + self._bodies.octets)
 
     def add(self, entry: Entry) -> None:
         number = len(self.blob_ids)
@@ -150,14 +152,19 @@ class ChunkBuilder:
         return b"".join((FORMAT, len(packed).to_bytes(4, "little"), packed, *frames))
 
 
+def _fullness(messages: int, packed_octets: int, words_octets: int) -> float:
+    return max(messages / TEXTS_MOST, packed_octets / _PACKED_OCTETS_MOST, words_octets / _WORDS_OCTETS_MOST)
+
+
 class Chunk:
-    """A file that was written. blob_ids: of its messages, by their numbers in it."""
+    """A file that was written. blob_ids: of its messages, by their numbers in it; fullness: as its builder's was."""
 
     def __init__(self, path: Path) -> None:
         """Raises ChunkDamaged."""
         self.path = path
         with self.open() as chunk:
             self.blob_ids = chunk.blob_ids
+            self.fullness = chunk.fullness()
 
     def open(self) -> OpenChunk:
         """Raises ChunkDamaged. For as long as it takes to answer: many files are not to be held open."""
@@ -200,6 +207,12 @@ class OpenChunk:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
+
+    def fullness(self) -> float:
+        fields = self._directory.fields
+        packed_octets = sum(self._lengths[fields + 4 :])
+        words_octets = self._size_of(fields) + self._size_of(fields + 2)
+        return _fullness(len(self.blob_ids), packed_octets, words_octets)
 
     def mark(self, number: int) -> bytes:
         octets = len(self._directory.marks) // len(self.blob_ids)
@@ -280,6 +293,14 @@ class OpenChunk:
 
     def _text(self, index: int) -> bytes:
         return self._nth(self._directory.fields + 4 + index)
+
+    def _size_of(self, frame: int) -> int:
+        """Of what it unpacks to, as its head says."""
+        head = self._read(self._offsets[frame], min(self._lengths[frame], _FRAME_HEAD_OCTETS))
+        try:
+            return zstandard.get_frame_parameters(head).content_size
+        except zstandard.ZstdError as fault:
+            raise ChunkDamaged(str(fault)) from fault
 
     def _nth(self, frame: int) -> bytes:
         return self._frame(self._offsets[frame], self._lengths[frame])

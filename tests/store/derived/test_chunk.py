@@ -150,3 +150,13 @@ def test_a_builder_is_full_by_number_and_by_octets() -> None:
         words = b" ".join(b"%x" % ((number << 20 | n) * 0x9E3779B97F4A7C15 % (1 << 64)) for n in range(20_000))
         builder.add(Entry(number, bytes(8), (), b"", words))
     assert 1 < len(builder.blob_ids) < 10
+
+
+def test_a_file_is_as_full_as_its_builder_was(tmp_path: Path) -> None:
+    builder = ChunkBuilder()
+    for number in range(3):
+        words = b" ".join(b"%x" % ((number << 20 | n) * 0x9E3779B97F4A7C15 % (1 << 64)) for n in range(5_000))
+        builder.add(Entry(number, bytes(8), (), b"subject: x", words))
+    (tmp_path / "1.index").write_bytes(builder.pack())
+    assert 0.1 < builder.fullness < 1
+    assert Chunk(tmp_path / "1.index").fullness == pytest.approx(builder.fullness, rel=0.001)
