@@ -76,16 +76,20 @@ def not_permitted() -> Refusal:
 
 def place_for(connection: sqlite3.Connection, account_id: int, name: str) -> tuple[int, str]:
     """(whose account, under which name) a mailbox to be made goes. Raises Refusal: RFC 4314 4 wants `k` on the nearest level
-    above that exists; on the top level of another's nobody else has it."""
+    above that exists, whether it may be listed or not; on the top level of another's nobody else has it."""
     if not is_others(name):
         return account_id, name
-    above = name
-    while (above := above.rpartition(SEPARATOR)[0]).count(SEPARATOR) >= 2:
-        parent = find(connection, account_id, above)
+    owner, inner = _split(name)
+    account = find_account(connection, owner)
+    if account is None or is_others(inner):  # which would stand before what is shared with the owner
+        raise not_permitted()
+    above = inner
+    while above := above.rpartition(SEPARATOR)[0]:
+        parent = mailboxes.find_mailbox(connection, account.id, above)
         if parent is not None:
-            if "k" not in parent.rights:
+            if "k" not in sharing.rights_on(connection, parent, account_id):
                 raise not_permitted()
-            return parent.mailbox.account_id, _split(name)[1]
+            return account.id, inner
     raise not_permitted()
 
 

@@ -420,6 +420,55 @@ async def test_renaming_needs_x_on_the_old_and_k_on_the_new_level_above(post: Po
         assert (await alice.command(f"RENAME Shared/bob@example.org/INBOX {WORK}/In")).done.code == "CANNOT"
 
 
+async def test_a_hidden_level_between_wants_k_too(post: Post, alice: ImapClient) -> None:
+    """RFC 4314 4: it is the nearest level above that exists whose `k` is asked for, and not the nearest that is shared."""
+    post.store.write_now(create_mailbox(post.account_id, "Work/Secret"))
+    share(post, "lrkx")
+    bob = await post.client()
+    async with closing(alice, bob):
+        assert (await alice.command(f"CREATE {WORK}/Secret/Mine")).done.code == "NOPERM"
+        await alice.ok(f"CREATE {WORK}/Open")
+        assert (await alice.command(f"RENAME {WORK}/Open {WORK}/Secret/Mine")).done.code == "NOPERM"
+        assert "Work/Secret/Mine" not in await names(bob)
+
+
+async def test_renaming_wants_x_on_what_can_be_seen_below_and_tells_nothing_of_the_rest(
+    post: Post, alice: ImapClient
+) -> None:
+    for name in ("Old", "Old/Seen", "Old/Hidden"):
+        post.store.write_now(create_mailbox(post.account_id, name))
+    share(post, "lk")
+    share(post, "lx", "Old")
+    share(post, "l", "Old/Seen")
+    bob = await post.client()
+    async with closing(alice, bob):
+        rename = f"RENAME Shared/bob@example.org/Old {WORK}/New"
+        assert (await alice.command(rename)).done.code == "NOPERM"
+        assert {"Old", "Old/Seen", "Old/Hidden"} <= await names(bob)
+        share(post, "lx", "Old/Seen")
+        await alice.ok(rename)
+        assert {"Work/New", "Work/New/Seen", "Work/New/Hidden"} <= await names(bob)
+        assert await names(alice, f'LIST "" {WORK}/New/*') == {f"{WORK}/New/Seen"}
+
+
+async def test_nobodys_own_mailbox_is_called_as_what_others_share(post: Post, alice: ImapClient) -> None:
+    """It would stand before what is shared, and mail be put where another reads it."""
+    bob = await post.client()
+    async with closing(alice, bob):
+        for name in ("Shared", "A", "A/alice@example.org", "A/alice@example.org/Work"):
+            post.store.write_now(create_mailbox(post.account_id, name))
+        share(post, "lrkx", "Shared")
+        share(post, "lrkx", "A")
+        assert (await bob.command("CREATE Shared/alice@example.org/Work")).done.code == "NOPERM"
+        others = "Shared/bob@example.org"
+        assert (await alice.command(f"CREATE {others}/Shared/alice@example.org/Work")).done.code == "NOPERM"
+        assert (await alice.command(f"RENAME {others}/A {others}/Shared/alice@example.org")).done.code == "NOPERM"
+        await bob.ok("RENAME Shared Other")
+        assert (await bob.command("RENAME A Shared")).done.code == "CANNOT"
+        assert {"A", "A/alice@example.org/Work"} <= await names(bob)
+        await bob.ok("RENAME A/alice@example.org Shared/alice")
+
+
 async def test_deleting_takes_the_rights_along(post: Post, alice: ImapClient) -> None:
     share(post, "lx")
     bob = await post.client()

@@ -14,6 +14,7 @@ from ...store.changes.messages import expunge
 from ...store.flags import join_keywords
 from ...store.mailboxes import SEPARATOR, Mailbox
 from ...store.messages import FlagRow
+from ...store.refusals import NoSuchMailbox
 from ...store.transaction import Tx
 from .. import render, visible
 from ..answers import Done, Refusal
@@ -147,34 +148,40 @@ async def delete(session: Session, command: Delete) -> Done:
     """The mailbox goes with its messages; those below it stay, and its name stays as a level (RFC 3501 6.3.4)."""
     account_id = session.account.id
     name = mailboxes.canonical_name(_clean(command.mailbox))
-    mailbox, everything = await session.read(
-        lambda connection: (
-            mailboxes.find_mailbox(connection, account_id, name),
-            mailboxes.list_mailboxes(connection, account_id),
-        )
-    )
-    if mailbox is None and any(each.name.startswith(name + SEPARATOR) for each in everything):
-        # RFC 3501 6.3.4: an error for a level that is no mailbox.
-        raise Refusal("That is no mailbox but a level with mailboxes below it", "HASCHILDREN")
-    owner_id, inner = account_id, name
-    if mailbox is None and visible.is_others(name):
-        found = await session.read(lambda connection: visible.need(connection, account_id, name, "x"))
-        mailbox, owner_id, inner = found.mailbox, found.mailbox.account_id, found.mailbox.name
-    await session.change(mailbox_changes.delete_mailbox(owner_id, inner))
-    if mailbox is not None and session.selected is not None and session.selected.mailbox_id == mailbox.id:
+
+    def change(tx: Tx) -> int:
+        owner_id, inner = account_id, name
+        if visible.is_others(name):
+            found = visible.need(tx.connection, account_id, name, "x").mailbox
+            owner_id, inner = found.account_id, found.name
+        mailbox = mailboxes.find_mailbox(tx.connection, owner_id, inner)
+        if mailbox is None:
+            if _below(tx, account_id, name):
+                # RFC 3501 6.3.4: an error for a level that is no mailbox.
+                raise Refusal("That is no mailbox but a level with mailboxes below it", "HASCHILDREN")
+            raise NoSuchMailbox(name)
+        mailbox_changes.delete_mailbox(owner_id, inner)(tx)
+        return mailbox.id
+
+    mailbox_id = await session.change(change)
+    if session.selected is not None and session.selected.mailbox_id == mailbox_id:
         session.unselect()
         session.send(render.untagged("OK", "That was the selected one", "CLOSED"))
     return Done("Deleted")
 
 
 async def rename(session: Session, command: Rename) -> Done:
-    """What is subscribed to stays subscribed to by the old name (RFC 3501 6.3.6 leaves the list to the client)."""
+    """What is subscribed to stays subscribed to by the old name (RFC 3501 6.3.6 leaves the list to the client).
+
+    Those below go along. Of another's, each that the account can see wants `x` too; what it cannot see goes along
+    unasked, as in a folder of files: a refusal would tell that it is there.
+    """
     name, old = _new_name(command.new), _clean(command.old.removesuffix(SEPARATOR))
     account_id = session.account.id
 
     def change(tx: Tx) -> None:
         owner_id, inner = visible.place_for(tx.connection, account_id, name)
-        source_id, source = account_id, old
+        source_id, source = account_id, mailboxes.canonical_name(old)
         if visible.is_others(old):
             found = visible.need(tx.connection, account_id, old, "x")
             source_id, source = found.mailbox.account_id, found.mailbox.name
@@ -182,6 +189,13 @@ async def rename(session: Session, command: Rename) -> Done:
             raise Refusal("A mailbox stays with its owner", "CANNOT")
         if source_id != account_id and source == mailboxes.INBOX:
             raise Refusal("Another's INBOX cannot be renamed", "CANNOT")
+        below = _below(tx, source_id, source) if source != mailboxes.INBOX else []  # below which all stay
+        for each in below if source_id != account_id else ():
+            rights = sharing.rights_on(tx.connection, each, account_id)
+            if "l" in rights and "x" not in rights:
+                raise visible.not_permitted()
+        if any(visible.is_others(inner + each.name[len(source) :]) for each in below):
+            raise Refusal("A mailbox below it would be called as others' are", "CANNOT")
         mailbox_changes.rename_mailbox(owner_id, source, inner)(tx)
 
     await session.change(change)
@@ -222,6 +236,11 @@ async def close(session: Session, command: Close) -> Done:
 async def unselect(session: Session, command: Unselect) -> Done:
     session.unselect()
     return Done("No longer selected")
+
+
+def _below(tx: Tx, owner_id: int, name: str) -> list[Mailbox]:
+    everything = mailboxes.list_mailboxes(tx.connection, owner_id)
+    return [each for each in everything if each.name.startswith(name + SEPARATOR)]
 
 
 def _tell_other_name(session: Session, said: str, name: str) -> None:
