@@ -11,17 +11,18 @@ Leaves what a file looks like to `store/derived/`, and which keys can be answere
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
 import time
 from array import array
-from collections.abc import Awaitable, Iterator, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 
 from ..mail.content import Content
 from ..mime.parts import Structure, decode
-from ..store.derived.chunk import SEPARATOR, TEXT_OCTETS_MOST, Chunk, ChunkBuilder, ChunkDamaged, Entry
+from ..store.derived.chunk import SEPARATOR, TEXT_OCTETS_MOST, Chunk, ChunkBuilder, ChunkDamaged, Entry, Question
 from ..store.derived.search_index import MARK_OCTETS, AccountIndex, SearchIndex
 from ..store.interface import Store
 from ..store.refusals import StorageLow, StoreRefusal
@@ -34,6 +35,8 @@ log = logging.getLogger("merpati.imap")
 
 WORTH_ASKING = 32  # messages that would have to be read; fewer are read
 WORTH_ADDING = 100  # messages that a search has to look into, each half a millisecond
+MOST_ASKED = 20  # keys of one program; of more it is known only when a message is read
+ASK_S = 0.05  # then others who read have their turn, and the client is looked after
 GATHERED = 500  # messages that are added though nobody has searched for them lately
 LOOK_EVERY_S = 6 * 3600.0
 _STEP_S = 0.01
@@ -49,17 +52,14 @@ class TextIndex:
         self._index = SearchIndex(store.home)
         self._wanted: dict[int, int] = {}  # account → the mailbox to begin with
         self._wake = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._left: set[int] = set()  # contents that cannot be indexed, too long or damaged: not tried again
         self.idle = asyncio.Event()  # set while nothing that was wanted is left to do
 
     async def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._keep_filling())
 
     async def stop(self) -> None:
-        self._loop = None
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -74,54 +74,27 @@ class TextIndex:
 
     # asking
 
-    async def narrowed(self, selected: Selected, key: Key, places: Sequence[int]) -> tuple[Key, list[int]] | None:
+    async def narrowed(
+        self, selected: Selected, key: Key, places: Sequence[int], between: Callable[[], Awaitable[None]]
+    ) -> tuple[Key, list[int]] | None:
         """For messages that would have to be read: (a program that means the same for them and can be judged without
-        reading those that the index knows, those places that can match it). None: nothing is known that helps."""
-        if len(places) < WORTH_ASKING or not questions(key):
+        reading those that the index knows, those places that can match it). None: nothing is known that helps.
+        between: awaited from time to time, as long as it takes."""
+        asked = dict(islice(questions(key).items(), MOST_ASKED))
+        if len(places) < WORTH_ASKING or not asked:
             return None
         all_of = selected.view.uids
         uids = all_of[:] if len(places) == len(all_of) else array("I", [all_of[place] for place in places])
-        answers = await self._store.read(lambda connection: self.ask(connection, selected.mailbox_id, key, uids))
-        if answers is None:
-            return None
-        return await asyncio.to_thread(_narrowed, answers, key, places, uids)
-
-    def ask(self, connection: sqlite3.Connection, mailbox_id: int, key: Key, uids: Sequence[int]) -> Answers | None:
-        """What is known of those messages, in the state of the store that `connection` sees. None: nothing that helps.
-        uids: in order. Blocks: some milliseconds for ten thousand messages."""
-        asked = questions(key)
-        if not asked or len(uids) < WORTH_ASKING:
-            return None
-        account_id = _account_of(connection, mailbox_id)
-        if account_id is None:
-            return None
-        content_of = dict(_contents(connection, mailbox_id, uids[0], uids[-1]))
-        if len(content_of) > len(uids):
-            content_of = {uid: content_of[uid] for uid in uids if uid in content_of}
-        contents, matching = self._index.of(account_id).answer(
-            connection, set(content_of.values()), list(asked.values())
-        )
-        if len(contents) < len(content_of):
-            known = {uid for uid, content in content_of.items() if content in contents}
-        else:
-            known = set(content_of)
-        if len(uids) - len(known) >= WORTH_ADDING:
-            self.want(account_id, mailbox_id)
-        if not known:
-            return None
-        found = {
-            each: {uid for uid, content in content_of.items() if content in matches}
-            for each, matches in zip(asked, matching, strict=True)
-        }
-        return Answers(uids, known, found)
+        asking = Asking(self._index.of(selected.owner_id), selected.mailbox_id, uids, asked)
+        while await self._store.read(asking.go_on):
+            await between()
+        answers = await asyncio.to_thread(asking.answers)
+        if len(uids) - len(answers.known) >= WORTH_ADDING:
+            self.want(selected.owner_id, selected.mailbox_id)
+        return await asyncio.to_thread(_narrowed, answers, key, places, uids) if answers.known else None
 
     def want(self, account_id: int, mailbox_id: int) -> None:
-        """From any thread: that account is to be indexed, beginning with that mailbox."""
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._take, account_id, mailbox_id)
-
-    def _take(self, account_id: int, mailbox_id: int) -> None:
+        """That account is to be indexed, beginning with that mailbox."""
         self._wanted.setdefault(account_id, mailbox_id)
         self.idle.clear()
         self._wake.set()
@@ -230,6 +203,49 @@ class TextIndex:
             account.throw_away(chunk, str(fault))
 
 
+class Asking:
+    """What the index knows of some messages of a mailbox. Its files are asked one after the other, so that nobody else
+    who reads the store has to wait for long. uids: in order."""
+
+    def __init__(
+        self, account: AccountIndex, mailbox_id: int, uids: Sequence[int], asked: Mapping[Key, Question]
+    ) -> None:
+        self._account = account
+        self._mailbox_id = mailbox_id
+        self._uids = uids
+        self._asked = asked
+        self._content_of: dict[int, int] = {}
+        self._contents: set[int] = set()
+        self._left: deque[Chunk] | None = None
+        self._known: set[int] = set()
+        self._matching: list[set[int]] = [set() for _ in asked]
+
+    def go_on(self, connection: sqlite3.Connection) -> bool:
+        """Whether there is more to ask. Blocks: some ASK_S. What has gone since the first call is no worse for it:
+        a content that was asked for is the same for good, or it is not known."""
+        if self._left is None:
+            self._content_of = _contents(connection, self._mailbox_id, self._uids)
+            self._contents = set(self._content_of.values())
+            self._left = deque(self._account.chunks())
+        known, matching = self._account.answer(
+            connection, self._contents, list(self._asked.values()), self._left, ASK_S
+        )
+        self._known |= known
+        for all_of_them, more in zip(self._matching, matching, strict=True):
+            all_of_them |= more
+        return bool(self._left)
+
+    def answers(self) -> Answers:
+        def uids_with(contents: set[int]) -> set[int]:
+            return {uid for uid, content in self._content_of.items() if content in contents}
+
+        return Answers(
+            self._uids,
+            uids_with(self._known) if len(self._known) < len(self._content_of) else set(self._content_of),
+            {each: uids_with(matching) for each, matching in zip(self._asked, self._matching, strict=True)},
+        )
+
+
 def _to_join(account: AccountIndex, contents: set[int]) -> list[tuple[Chunk, set[int]]]:
     """Files that are better written anew, each with those of `contents` that it is to give. Cost: linear, half a
     microsecond for each content; `contents` is used up."""
@@ -296,20 +312,21 @@ def _narrowed(answers: Answers, key: Key, places: Sequence[int], uids: Sequence[
     return answers.put(key), [place for place, uid in zip(places, uids, strict=True) if uid in possible]
 
 
-def _account_of(connection: sqlite3.Connection, mailbox_id: int) -> int | None:
-    row = connection.execute("SELECT account_id FROM mailboxes WHERE id = ?", (mailbox_id,)).fetchone()
-    return None if row is None else int(row[0])
-
-
 def _accounts(connection: sqlite3.Connection) -> set[int]:
     return {account_id for (account_id,) in connection.execute("SELECT id FROM accounts")}
 
 
-def _contents(connection: sqlite3.Connection, mailbox_id: int, low: int, high: int) -> list[tuple[int, int]]:
-    """(UID, content's id)"""
-    return connection.execute(
-        "SELECT uid, blob_id FROM messages WHERE mailbox_id = ? AND uid BETWEEN ? AND ?", (mailbox_id, low, high)
-    ).fetchall()
+def _contents(connection: sqlite3.Connection, mailbox_id: int, uids: Sequence[int]) -> dict[int, int]:
+    """Of those UIDs that are there the content's id. Cost: linear in what lies between the first and the last."""
+    found = dict(
+        connection.execute(
+            "SELECT uid, blob_id FROM messages WHERE mailbox_id = ? AND uid BETWEEN ? AND ?",
+            (mailbox_id, uids[0], uids[-1]),
+        )
+    )
+    if len(found) == len(uids) and all(map(found.__contains__, uids)):
+        return found
+    return {uid: found[uid] for uid in uids if uid in found}
 
 
 def _all_contents(connection: sqlite3.Connection, account_id: int, first_mailbox_id: int) -> list[int]:

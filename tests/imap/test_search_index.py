@@ -20,14 +20,14 @@ from appliance.imap.grammar.search import Key
 from appliance.imap.indexed_keys import Answers, question_for, questions
 from appliance.imap.search import Candidate, Level
 from appliance.imap.server import ImapServer, ImapSettings
-from appliance.imap.text_index import TextIndex, entry_of
+from appliance.imap.text_index import Asking, TextIndex, entry_of
 from appliance.mime.encoded_words import encode_words
 from appliance.mime.structure import StructureScanner
 from appliance.store.changes.accounts import remove_account
 from appliance.store.changes.messages import append
 from appliance.store.derived import chunk
 from appliance.store.derived.chunk import TEXT_OCTETS_MOST, ChunkBuilder, OpenChunk
-from appliance.store.derived.search_index import FOLDER
+from appliance.store.derived.search_index import FOLDER, SearchIndex
 from appliance.store.derived.vocabulary import numbers
 from appliance.store.interface import Store
 from appliance.store.refusals import StorageLow
@@ -391,6 +391,38 @@ async def test_searches_find_the_same_at_every_stage(indexed: Indexed, eager: No
         await client.close()
 
 
+async def test_searches_find_the_same_however_little_is_asked_at_once(
+    indexed: Indexed, eager: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file at a time, and of a program one key."""
+    monkeypatch.setattr(chunk, "TEXTS_MOST", 8)
+    monkeypatch.setattr(text_index, "ASK_S", 0)
+    monkeypatch.setattr(text_index, "MOST_ASKED", 1)
+    indexed.put(letters(40))
+    one, other = await indexed.clients()
+    await one.ok("SEARCH TEXT harbour")
+    await indexed.filled()
+    assert len(indexed.files) == 5
+    await same_answers(one, other)
+    for client in (one, other):
+        await client.close()
+
+
+async def test_what_is_gone_is_not_known_whatever_lies_beside_it(indexed: Indexed, eager: None) -> None:
+    indexed.put(letters(6))
+    one, other = await indexed.clients()
+    await one.ok("SEARCH TEXT harbour")
+    await indexed.filled()
+    await one.ok("STORE 1 +FLAGS \\Deleted")
+    await one.ok("EXPUNGE")
+    account = indexed.index._index.of(indexed.post.account_id)
+    asking = Asking(account, indexed.post.mailbox_id(), [1, 3], questions(keys.Text("harbour")))
+    assert not indexed.post.store.read_now(asking.go_on)
+    assert asking.answers().known == {3}
+    for client in (one, other):
+        await client.close()
+
+
 async def test_one_content_in_several_mailboxes_is_indexed_once(indexed: Indexed, eager: None) -> None:
     indexed.put(letters(10))
     one, other = await indexed.clients()
@@ -455,11 +487,12 @@ async def test_a_new_start_goes_on_with_what_is_there(indexed: Indexed, eager: N
     one, other = await indexed.clients()
     await one.ok("SEARCH TEXT harbour")
     await indexed.filled()
-    again = TextIndex(indexed.post.store)
+    again = SearchIndex(indexed.post.store.home).of(indexed.post.account_id)
     mailbox_id = indexed.post.mailbox_id()
     uids = uids_of(indexed.post.store, mailbox_id)
-    answers = indexed.post.store.read_now(lambda c: again.ask(c, mailbox_id, keys.Text("harbour"), uids))
-    assert answers is not None and answers.known == set(uids)
+    asking = Asking(again, mailbox_id, uids, questions(keys.Text("harbour")))
+    assert not indexed.post.store.read_now(asking.go_on)
+    assert asking.answers().known == set(uids)
     for client in (one, other):
         await client.close()
 

@@ -105,7 +105,11 @@ async def matching(session: Session, key: Key) -> list[int]:
             found += more_found
             undecided += more_undecided
             await tell(session, progress, 0)
-    if session.index is not None and (easier := await session.index.narrowed(selected, key, undecided)) is not None:
+    easier = None
+    if session.index is not None:
+        decided = len(view) - len(undecided)
+        easier = await session.index.narrowed(selected, key, undecided, lambda: tell(session, progress, decided))
+    if easier is not None:
         easier_key, possible = easier
         matches = matcher(easier_key, world)
         more_found, undecided = await asyncio.to_thread(judged_by_view, view, matches, possible)

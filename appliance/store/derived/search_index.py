@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import shutil
 import sqlite3
 import threading
+import time
 from array import array
-from collections.abc import Collection, Sequence
+from collections import deque
+from collections.abc import Collection, Sequence, Set
 from pathlib import Path
 
 from ...status.own_writes import Meter
-from .chunk import Chunk, ChunkBuilder, ChunkDamaged, Question
+from .chunk import Chunk, ChunkBuilder, ChunkDamaged, OpenChunk, Question
 
 log = logging.getLogger("merpati.store")
 
@@ -86,36 +89,60 @@ class AccountIndex:
         return found
 
     def answer(
-        self, connection: sqlite3.Connection, among: Collection[int], questions: Sequence[Question]
+        self,
+        connection: sqlite3.Connection,
+        among: Set[int],
+        questions: Sequence[Question],
+        left: deque[Chunk] | None = None,
+        for_s: float = math.inf,
     ) -> tuple[set[int], list[set[int]]]:
-        """(blob ids that were asked for and are indexed, for each question all of its files that match). connection: to the store,
-        in whose state the question is asked. Blocks: some 0.3 ms for 500 messages and a question, more for needles of
-        several words."""
+        """(blob ids that were asked for and are indexed, for each question all of the files' that match). connection: to
+        the store, in whose state the question is asked. left: the files to ask, all of them unless given; taken out of
+        it until `for_s` is over, but for one at least. Blocks: some 0.3 ms for 500 messages and a question, more for needles of several words."""
         known: set[int] = set()
         matching: list[set[int]] = [set() for _ in questions]
-        for chunk in self.chunks():
-            here = set(chunk.blob_ids)
-            here.intersection_update(among)
-            if not here:
-                continue
-            try:
-                with chunk.open() as opened:
-                    if opened.blob_ids != chunk.blob_ids:
-                        raise ChunkDamaged("another file has its name")
-                    largest = max(here)
-                    if self._marked.get(chunk.path, 0) < largest:
-                        if opened.mark(chunk.blob_ids.index(largest)) != _mark_of(connection, largest):
-                            raise ChunkDamaged("of another state of the store")
-                        self._marked[chunk.path] = largest
-                    found = [opened.found(question) for question in questions]
-            except (ChunkDamaged, ValueError) as fault:
-                self.throw_away(chunk, str(fault))
-                continue
-            known |= here
-            for matches, bits in zip(matching, found, strict=True):
-                if bits:
-                    matches.update(_of(chunk.blob_ids, bits))
+        if left is None:
+            left = deque(self.chunks())
+        until = time.monotonic() + for_s
+        while left:
+            chunk = left.popleft()
+            here = among & set(chunk.blob_ids)
+            found = self._found(connection, chunk, max(here), questions) if here else None
+            if found is not None:
+                known |= here
+                for matches, bits in zip(matching, found, strict=True):
+                    if bits:
+                        matches.update(_of(chunk.blob_ids, bits))
+            if time.monotonic() >= until:
+                break
         return known, matching
+
+    def _found(
+        self, connection: sqlite3.Connection, chunk: Chunk, largest: int, questions: Sequence[Question]
+    ) -> list[int] | None:
+        """Bits of its messages for each question; None where it cannot answer for those up to `largest`."""
+        try:
+            with chunk.open() as opened:
+                if opened.blob_ids != chunk.blob_ids:
+                    raise ChunkDamaged("another file has its name")
+                if not self._is_of_this_store(connection, chunk, opened, largest):
+                    return None
+                return [opened.found(question) for question in questions]
+        except (ChunkDamaged, ValueError) as fault:
+            self.throw_away(chunk, str(fault))
+            return None
+
+    def _is_of_this_store(self, connection: sqlite3.Connection, chunk: Chunk, opened: OpenChunk, blob_id: int) -> bool:
+        """Whether up to that id it has the contents that the store has; False: who knows, that one is gone. Raises
+        ChunkDamaged where it is of another state."""
+        if self._marked.get(chunk.path, 0) < blob_id:
+            mark = _mark_of(connection, blob_id)
+            if mark is None:
+                return False
+            if mark != opened.mark(chunk.blob_ids.index(blob_id)):
+                raise ChunkDamaged("of another state of the store")
+            self._marked[chunk.path] = blob_id
+        return True
 
     def write(self, builder: ChunkBuilder, instead_of: Collection[Chunk] = ()) -> None:
         """One more file, in place of some; nothing written if nothing was built. Raises OSError. Blocks. Durability:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -178,6 +179,26 @@ def test_an_older_state_of_the_store_has_other_contents_under_these_ids(
     again = account(tmp_path)
     assert again.answer(contents, {1, 2, 3, 4}, [RED]) == ({1, 2}, [{1, 2}])
     assert len(list((tmp_path / FOLDER / "7").iterdir())) == 1
+
+
+def test_a_content_that_has_gone_meanwhile_is_not_known_and_spoils_nothing(
+    tmp_path: Path, contents: sqlite3.Connection
+) -> None:
+    index = account(tmp_path)
+    index.write(built(entry(1), entry(2)))
+    contents.execute("DELETE FROM blobs WHERE id = 2")
+    assert index.answer(contents, {1, 2}, [RED]) == (set(), [set()])
+    assert index.answer(contents, {1}, [RED]) == ({1}, [{1, 2}])
+
+
+def test_files_are_asked_one_after_the_other_as_time_allows(tmp_path: Path, contents: sqlite3.Connection) -> None:
+    index = account(tmp_path)
+    for n in (1, 2, 3):
+        index.write(built(entry(n)))
+    left = deque(index.chunks())
+    for n in (1, 2, 3):
+        assert index.answer(contents, {1, 2, 3}, [RED], left, for_s=0) == ({n}, [{n}])
+    assert not left
 
 
 def test_what_was_not_finished_is_swept_away(tmp_path: Path, contents: sqlite3.Connection) -> None:
