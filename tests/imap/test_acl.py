@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from appliance.imap.grammar.acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from appliance.imap.grammar.command import parse_command
 from appliance.imap.grammar.cursor import GrammarFault
+from appliance.imap.session import Session
 from appliance.store.changes.accounts import remove_account
 from appliance.store.changes.mailboxes import create_mailbox
 from appliance.store.changes.sharing import set_rights
@@ -505,6 +506,22 @@ async def test_who_may_no_longer_read_is_hung_up_on(post: Post, alice: ImapClien
         await alice.ok(f"SELECT {WORK}")
         await alice.idle()
         share(post, "l")
+        assert (await alice.ended()).startswith(b"* BYE The mailbox is not shared with you any more")
+
+
+async def test_a_right_that_is_taken_away_while_select_runs_is_gone(
+    post: Post, alice: ImapClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share(post, "lrs")
+    take = Session.take_recent
+
+    async def taken_away(session: Session, mailbox_id: int) -> int:
+        await session.store.write(set_rights(mailbox_id, session.account.id, "l"))
+        return await take(session, mailbox_id)
+
+    monkeypatch.setattr(Session, "take_recent", taken_away)
+    async with closing(alice):
+        await alice.ok(f"SELECT {WORK}")
         assert (await alice.ended()).startswith(b"* BYE The mailbox is not shared with you any more")
 
 

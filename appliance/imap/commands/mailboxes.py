@@ -107,13 +107,17 @@ async def select(session: Session, command: Select) -> Done:
     if not manner.recent:
         old_name = None if command.mailbox == found.name else session.name(command.mailbox)
         session.send(render.listed("LIST", (), session.name(found.name), old_name=old_name))  # RFC 9051 6.3.2
+    # What was said on the bus since the rights were read, nobody has heard: another's mailbox is looked at once more.
+    anothers = mailbox.account_id != account_id
     session.selected = Selected(
         mailbox.id,
         read_only,
         opened,
         Journal(mailbox.highest_modseq),
+        doubtful=anothers,
         owner_id=mailbox.account_id,
         rights=found.rights,
+        rights_doubtful=anothers,
     )
     session.machine.selected()
     session.send(over_quota)
