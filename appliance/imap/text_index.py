@@ -88,10 +88,10 @@ class TextIndex:
         asking = Asking(self._index.of(selected.owner_id), selected.mailbox_id, uids, asked)
         while await self._store.read(asking.go_on):
             await between()
-        answers = await asyncio.to_thread(asking.answers)
-        if len(uids) - len(answers.known) >= WORTH_ADDING:
+        known, easier = await asyncio.to_thread(_narrowed, asking, key, places, uids)
+        if len(uids) - known >= WORTH_ADDING:
             self.want(selected.owner_id, selected.mailbox_id)
-        return await asyncio.to_thread(_narrowed, answers, key, places, uids) if answers.known else None
+        return easier
 
     def want(self, account_id: int, mailbox_id: int) -> None:
         """That account is to be indexed, beginning with that mailbox."""
@@ -305,11 +305,18 @@ def entry_of(blob_id: int, mark: bytes, prefix: bytes, structure: Structure, con
     return Entry(blob_id, mark, fields, header, SEPARATOR.join(texts))
 
 
-def _narrowed(answers: Answers, key: Key, places: Sequence[int], uids: Sequence[int]) -> tuple[Key, list[int]]:
+def _narrowed(
+    asking: Asking, key: Key, places: Sequence[int], uids: Sequence[int]
+) -> tuple[int, tuple[Key, list[int]] | None]:
+    """(how many are known, what `TextIndex.narrowed` gives)"""
+    answers = asking.answers()
+    if not answers.known:
+        return 0, None
     possible = answers.possible(key)
     if possible is None:
-        return answers.put(key), list(places)
-    return answers.put(key), [place for place, uid in zip(places, uids, strict=True) if uid in possible]
+        return len(answers.known), (answers.put(key), list(places))
+    left = [place for place, uid in zip(places, uids, strict=True) if uid in possible]
+    return len(answers.known), (answers.put(key), left)
 
 
 def _accounts(connection: sqlite3.Connection) -> set[int]:

@@ -177,11 +177,15 @@ class AccountIndex:
 
     def _load(self) -> list[Chunk]:
         found: list[Chunk] = []
-        names = sorted(os.listdir(self._folder)) if self._folder.is_dir() else []
+        try:
+            names = sorted(os.listdir(self._folder))
+        except OSError:  # there is none, or the card does not give it
+            names = []
         for name in names:
             path = self._folder / name
             if path.suffix == _UNFINISHED:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink()
             elif path.suffix == _SUFFIX and path.stem.isdecimal():
                 self._next = max(self._next, int(path.stem) + 1)
                 try:

@@ -211,6 +211,21 @@ def test_what_was_not_finished_is_swept_away(tmp_path: Path, contents: sqlite3.C
     assert sorted(file.name for file in folder.iterdir()) == ["00000001.index", "read me"]
 
 
+@pytest.mark.parametrize("call", ["os.listdir", "Path.unlink"])
+def test_a_folder_that_the_card_does_not_give_or_change_fails_nobody(
+    tmp_path: Path, contents: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    account(tmp_path).write(built(entry(1)))
+    (tmp_path / FOLDER / "7" / "00000002.part").write_bytes(b"half of it")
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(f"appliance.store.derived.search_index.{call}", broken)
+    known = account(tmp_path).answer(contents, {1}, [RED])[0]
+    assert known == (set() if call == "os.listdir" else {1})
+
+
 def test_on_a_full_card_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(fd: int) -> None:
         raise OSError(28, "No space left on device")
