@@ -37,6 +37,12 @@ WORDS = {
     "a folded one": ("Subject: an\r\n Grüße", "Subject", "an Grüße"),
     "a name": ("From: Jörg <joerg@example.org>", "From", "Jörg <joerg@example.org>"),
     "a quoted name": ('From: "M., Jörg" <joerg@example.org>', "From", '"M., Jörg" <joerg@example.org>'),
+    "several words": ("Subject: Grüße für Jörg und Émile", "Subject", "Grüße für Jörg und Émile"),
+    "over two lines": ("Subject: Grüße\r\n für Jörg", "Subject", "Grüße für Jörg"),
+    "after an encoded word": ("Subject: =?UTF-8?B?w6k=?= für", "Subject", "é für"),
+    "a quoted name and a word": ('From: "Jörg" Émile <je@example.org>', "From", "Jörg Émile <je@example.org>"),
+    "an ideographic space": ("Subject: 件名\u3000テスト", "Subject", "件名\u3000テスト"),
+    "a quotation mark alone": ('Subject: 5" für Jörg', "Subject", '5" für Jörg'),
 }
 
 
@@ -60,8 +66,27 @@ def test_long_words_are_parted_between_characters() -> None:
     assert str(message_from_bytes(octets, policy=policy.SMTP)["Subject"]) == "é" * 300
 
 
+SLOW = {
+    # The first and the last took a time by the square of their length: 25 s for each line of the first.
+    "quotation marks that nothing closes": 'X: é"' + '\\"' * (LINE_OCTETS // 2 - 10) + "\r\n",
+    "as many addresses": "X: é" + "<a" * (LINE_OCTETS // 2 - 10) + "\r\n",
+    "lines of nothing": "\t\n" * LINE_OCTETS,
+}
+
+
+@pytest.mark.parametrize("line", SLOW.values(), ids=SLOW.keys())
+def test_no_header_takes_long(line: str) -> None:
+    """A sender writes it, and the whole process waits for it."""
+    octets = down((line * 40 + "\r\nbody").encode())
+    assert octets.isascii() and octets.endswith(b"\r\nbody")
+
+
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.sampled_from(["a", "é", '"', "<", ">", "@", " ", "\r\n", "\n", "X: ", "\\", "="]), max_size=60))
+@given(
+    st.lists(
+        st.sampled_from(["a", "é", "\u3000", '"', "<", ">", "@", " ", "\r\n", "\n", "X: ", "\\", "="]), max_size=60
+    )
+)
 def test_whole_and_octet_by_octet(parts: list[str]) -> None:
     octets = "".join(parts).encode()
     whole = down(octets)
