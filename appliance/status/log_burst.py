@@ -33,10 +33,10 @@ class BurstHandler(logging.StreamHandler[TextIO]):
     def flush(self) -> None:
         with self.lock or contextlib.nullcontext():
             lines, self._waiting = "".join(self._waiting), []
-            if lines:
-                with contextlib.suppress(OSError, ValueError):  # nobody reads the log: mail goes on
+            with contextlib.suppress(OSError, ValueError):  # nobody reads the log: mail goes on
+                if lines:
                     self.stream.write(lines)
-            super().flush()
+                super().flush()
 
 
 def write_together() -> None:

@@ -7,6 +7,7 @@ import io
 import logging
 import threading
 from collections.abc import Iterator
+from errno import ENOSPC
 
 import pytest
 
@@ -69,6 +70,11 @@ def test_nobody_needs_to_read_the_log(root_logger: logging.Logger) -> None:
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    to_stderr(stream=Gone())
-    write_together()
-    root_logger.warning("one")
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(ENOSPC, "No space left on device")
+
+    for stream in (Gone(), Full()):
+        to_stderr(stream=stream)
+        write_together()
+        root_logger.warning("one")
