@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TypeVar
 
 from ..mail.address import Address, AddressFault, parse_domain
 from ..mail.reason import Reason, because
@@ -32,8 +31,6 @@ from . import passwords, scram
 from .sign_in_limits import SignInLimits
 
 log = logging.getLogger("merpati.accounts")
-
-T = TypeVar("T")
 
 REMEMBER_S = 600.0  # a password that was right needs no argon2 again for so long
 

@@ -4,7 +4,7 @@ Promises: machines never raise, whatever the peer sends; names and passwords are
 not longer than TEXT_OCTETS; a password never shows in a repr. Leaves to the protocols: their lines, `*` as a cancelled
 exchange, time-outs and the number of tries; to `accounts/`: whether the password is right. Only the account that signs
 in can be acted for: another authorization identity is a fault. RFC 4422 3, RFC 4954 4, RFC 9051 6.2.2.
-Known limit: no SASLprep (RFC 4013); text is compared as it was sent.
+Known limit: PLAIN and LOGIN do not prepare their texts by SASLprep (RFC 4013), as SCRAM does; they are compared as sent.
 """
 
 from __future__ import annotations
