@@ -56,6 +56,11 @@ NO_COMMANDS = [
     b'LIST "" * RETURN (METADATA (nothing))',
     b'LIST "" ()',
     b'LIST "" (' + b"x " * 100 + b"x)",
+    b'LIST "" * RETURN (METADATA ('
+    + b"/private/x " * 60
+    + b"/private/x) METADATA ("
+    + b"/private/x " * 60
+    + b"/private/x))",
 ]
 
 

@@ -75,6 +75,8 @@ def list_(cursor: Cursor) -> List:
             returns.add(option)
             status += items
             metadata += noted
+            if len(metadata) > MOST_ENTRIES:  # each is answered for each mailbox, if only by NIL
+                raise GrammarFault("too many entries are asked for")
     return List(
         reference,
         patterns,
