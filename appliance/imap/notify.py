@@ -34,11 +34,13 @@ SUPPORTED = tuple(each for each in Happening if each is not Happening.ANNOTATION
 
 @dataclass(slots=True, frozen=True)
 class Known:
-    """A mailbox as the client sees it. own: in its personal namespace; readable: with the right to read it."""
+    """A mailbox as the client sees it. own: in its personal namespace; readable: with the right to read it; noted: what is
+    noted on it may be seen (RFC 5464 3.3)."""
 
     name: str
     own: bool
     readable: bool
+    noted: bool = True
 
 
 @dataclass(slots=True, frozen=True)

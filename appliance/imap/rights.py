@@ -61,6 +61,11 @@ def settable_flags(rights: str) -> int:
     return (_SEEN if "s" in rights else 0) | (_DELETED if "t" in rights else 0) | (_OTHERS if "w" in rights else 0)
 
 
+def may_see_notes(rights: str) -> bool:
+    """RFC 5464 3.3: and may change them, beside `l`."""
+    return any(letter in rights for letter in ANY_OF_METADATA)
+
+
 def reads_only(rights: str) -> bool:
     """RFC 4314 5.2: whether SELECT says READ-ONLY. All flags are shared here."""
     return not any(letter in rights for letter in "ieswt")

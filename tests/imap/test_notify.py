@@ -396,6 +396,22 @@ async def test_notes_on_mailboxes_and_on_the_server(post: Post) -> None:
         assert await client.line() == b'* METADATA "" /shared/comment /private/comment'
 
 
+async def test_notes_on_what_may_only_be_listed_are_not_told(post: Post) -> None:
+    """RFC 5464 3.3: GETMETADATA would be refused."""
+    client = await post.neighbour()
+    alice = post.store.read_now(lambda connection: find_account(connection, "alice@example.org"))
+    assert alice is not None
+    bob = await post.client()
+    for mailbox, letters in (("Sent", "lkxta"), ("Junk", "li")):
+        post.store.write_now(set_rights(post.mailbox_id(mailbox), alice.id, letters))
+    client.notified = True
+    await client.ok("NOTIFY SET (SUBTREE Shared (MailboxMetadataChange))")
+    async with closing(client, bob):
+        await bob.ok('SETMETADATA Sent (/shared/comment "secret")')
+        await bob.ok('SETMETADATA Junk (/shared/comment "known")')
+        assert await client.line() == b"* METADATA Shared/bob@example.org/Junk /shared/comment"
+
+
 REFUSED = {
     "an event of which nobody knows": ("NOTIFY SET (PERSONAL (Wonder))", "BADEVENT"),
     "notes on messages": (

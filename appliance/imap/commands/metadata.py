@@ -53,7 +53,7 @@ def noted_on(
     entries: tuple[str, ...],
 ) -> bytes:
     """The response for one mailbox of a LIST, empty where the account may not see what is noted there. RFC 9590 3."""
-    if not any(letter in found.rights for letter in rights.ANY_OF_METADATA):
+    if not rights.may_see_notes(found.rights):
         return b""
     there = annotations_of(connection, found.mailbox.id, account_id)
     if found.mailbox.special_use:
@@ -112,6 +112,6 @@ async def set_metadata(session: Session, command: SetMetadata) -> Done:
 def _need(connection: sqlite3.Connection, account_id: int, name: str) -> visible.VisibleMailbox:
     """Raises Refusal. RFC 5464 3.3."""
     found = visible.need(connection, account_id, name, "l")
-    if not any(letter in found.rights for letter in rights.ANY_OF_METADATA):
+    if not rights.may_see_notes(found.rights):
         raise visible.not_permitted()
     return found

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ...store import mailboxes
 from ...store.refusals import StoreRefusal
-from .. import listing, render, visible
+from .. import listing, render, rights, visible
 from ..answers import Done, HangUp, Refusal
 from ..grammar.fetch import Fetch, Section
 from ..grammar.mailboxes import StatusItem
@@ -88,7 +88,7 @@ async def tell_watched(session: Session) -> None:
         known = watch.mailboxes.known.get(mailbox_id)
         if mailbox_id == SERVER:
             name = b'""'
-        elif known is not None and Happening.MAILBOX_METADATA_CHANGE in _wanted(watch, known):
+        elif known is not None and known.noted and Happening.MAILBOX_METADATA_CHANGE in _wanted(watch, known):
             name = session.name(known.name)
         else:
             continue
@@ -147,7 +147,9 @@ def _with_clean_names(group: Group) -> Group:
 
 def _mailboxes(connection: sqlite3.Connection, account_id: int) -> Mailboxes:
     known = {
-        each.mailbox.id: Known(each.name, each.mailbox.account_id == account_id, "r" in each.rights)
+        each.mailbox.id: Known(
+            each.name, each.mailbox.account_id == account_id, "r" in each.rights, rights.may_see_notes(each.rights)
+        )
         for each in visible.mailboxes_of(connection, account_id)
     }
     return Mailboxes(known, frozenset(mailboxes.subscriptions(connection, account_id)))
