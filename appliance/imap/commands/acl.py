@@ -13,6 +13,7 @@ from ...store import sharing
 from ...store.accounts import find_account, get_account
 from ...store.changes.sharing import set_rights
 from ...store.sharing import ANYONE
+from ...store.transaction import Tx
 from .. import render, rights, visible
 from ..answers import Done, Refusal
 from ..grammar.acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
@@ -33,12 +34,11 @@ async def delete_acl(session: Session, command: DeleteAcl) -> Done:
 async def _change(session: Session, name: str, identifier: str, letters: str, mode: str) -> None:
     account_id = session.account.id
 
-    def query(connection: sqlite3.Connection) -> tuple[int, int]:
-        found = visible.need(connection, account_id, name, "a")
-        return found.mailbox.id, _account(connection, identifier)
+    def change(tx: Tx) -> None:
+        mailbox = visible.need(tx.connection, account_id, name, "a").mailbox
+        set_rights(mailbox.id, _account(tx.connection, identifier), letters, mode)(tx)
 
-    mailbox_id, whom = await session.read(query)
-    await session.change(set_rights(mailbox_id, whom, letters, mode))
+    await session.change(change)
 
 
 async def get_acl(session: Session, command: GetAcl) -> Done:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from ...store.annotations import SERVER, SHARED_PREFIX, annotations_of
 from ...store.changes.annotations import annotate
+from ...store.transaction import Tx
 from .. import render, rights, visible
 from ..answers import Done, Refusal
 from ..grammar.metadata import GetMetadata, SetMetadata
@@ -99,13 +100,14 @@ async def set_metadata(session: Session, command: SetMetadata) -> Done:
     if not command.mailbox:
         if any(entry.startswith(SHARED_PREFIX) for entry in values):
             raise Refusal("What is noted on the server for all cannot be changed", "NOPERM")
-        mailbox_id = SERVER
-    else:
-        if any(entry in _READ_ONLY for entry in values):
-            raise Refusal("That is known and cannot be set", "CANNOT")
-        found = await session.read(lambda connection: _need(connection, account_id, command.mailbox))
-        mailbox_id = found.mailbox.id
-    await session.change(annotate(mailbox_id, account_id, values))
+    elif any(entry in _READ_ONLY for entry in values):
+        raise Refusal("That is known and cannot be set", "CANNOT")
+
+    def change(tx: Tx) -> None:
+        mailbox_id = _need(tx.connection, account_id, command.mailbox).mailbox.id if command.mailbox else SERVER
+        annotate(mailbox_id, account_id, values)(tx)
+
+    await session.change(change)
     return Done("Noted")
 
 
