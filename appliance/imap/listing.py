@@ -47,12 +47,12 @@ def listed(
             return False
         return Selection.SPECIAL_USE not in wanted or names.get(name) is not None
 
-    parents = {parent for name in names for parent in _parents(name)}
+    parents = {parent for name in names for parent in parents_of(name)}
     candidates = {*names, *parents}
     if Selection.SUBSCRIBED in wanted:
         candidates |= subscriptions
     # RFC 5258 3.5: it does not matter whether the mailbox below matches the pattern.
-    above_meant = {parent for name in candidates if meant(name) for parent in _parents(name)} if recursive else set()
+    above_meant = {parent for name in candidates if meant(name) for parent in parents_of(name)} if recursive else set()
     candidates |= above_meant
     patterns = [composed(command.reference + pattern) for pattern in command.patterns if pattern]
     found = []
@@ -80,7 +80,7 @@ def subscribed(names: Iterable[str], pattern: str) -> list[Listed]:
     found = {name: Listed(name, ()) for name in names if matches(pattern, name)}
     if "%" in pattern:
         for name in names:
-            for parent in _parents(name):
+            for parent in parents_of(name):
                 if parent not in found and matches(pattern, parent):
                     found[parent] = Listed(parent, ("\\Noselect",))
     return [found[name] for name in sorted(found)]
@@ -91,7 +91,7 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _parents(name: str) -> Iterable[str]:
+def parents_of(name: str) -> Iterable[str]:
     at = name.find(SEPARATOR)
     while at > 0:
         yield name[:at]

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from ..status.events import AnnotationsChanged, Event, MailboxChanged, MailboxListChanged
 from .grammar.fetch import Item, Section
 from .grammar.notify import OF_MESSAGES, OF_SELECTED, Filter, Group, Happening
-from .listing import SEPARATOR
+from .listing import parents_of
 from .view import Exists, Expunged, KeywordsNow, RecentCount, Untagged
 
 MOST_PENDING = 1000  # mailboxes of which something is untold
@@ -79,8 +79,9 @@ class Watch:
         self._account_id = account_id
         groups = tuple(groups)
         self._selected = next((group for group in groups if group.filter in OF_SELECTED), None)
-        self._others = tuple(group for group in groups if group.filter not in OF_SELECTED)
-        everything = frozenset(happening for group in self._others for happening in group.happenings)
+        # With the names as a set: there may be MOST_NAMES of them, and they are asked for each mailbox.
+        self._others = tuple((each, frozenset(each.mailboxes)) for each in groups if each.filter not in OF_SELECTED)
+        everything = frozenset(happening for group, _ in self._others for happening in group.happenings)
         self._wants_messages = bool(everything & OF_MESSAGES)
         self._wants_metadata = Happening.MAILBOX_METADATA_CHANGE in everything
         self._wants_server = Happening.SERVER_METADATA_CHANGE in everything
@@ -113,8 +114,8 @@ class Watch:
     def wanted(self, name: str, *, own: bool, subscribed: AbstractSet[str]) -> frozenset[Happening]:
         """What of a mailbox that is not selected is to be told."""
         found: set[Happening] = set()
-        for group in self._others:
-            if _means(group, name, own=own, subscribed=subscribed):
+        for group, names in self._others:
+            if _means(group, names, name, own=own, subscribed=subscribed):
                 if not group.happenings:
                     return frozenset()
                 found |= group.happenings
@@ -122,7 +123,7 @@ class Watch:
 
     def named(self) -> list[Group]:
         """The groups that name mailboxes."""
-        return [group for group in self._others if group.mailboxes]
+        return [group for group, names in self._others if names]
 
     @property
     def wants_server(self) -> bool:
@@ -209,15 +210,15 @@ class Watch:
         return told
 
 
-def _means(group: Group, name: str, *, own: bool, subscribed: AbstractSet[str]) -> bool:
+def _means(group: Group, names: AbstractSet[str], name: str, *, own: bool, subscribed: AbstractSet[str]) -> bool:
     match group.filter:
         case Filter.INBOXES | Filter.PERSONAL:
             return own
         case Filter.SUBSCRIBED:
             return name in subscribed
         case Filter.SUBTREE:
-            return any(name == root or name.startswith(root + SEPARATOR) for root in group.mailboxes)
+            return name in names or any(parent in names for parent in parents_of(name))
         case Filter.MAILBOXES:
-            return name in group.mailboxes
+            return name in names
         case _:
             return False
