@@ -1,12 +1,12 @@
-"""Keys that ask for a column of a message's row, answered by the database for the whole mailbox at once. Pure.
+"""Keys that ask for a column of a message's row: between which values it lies. Pure.
 
-A database compares ten thousand numbers in the time in which the interpreter judges some hundred messages. So such a key
-becomes the UIDs that it means, and NOT, OR and all that stands around it need no thought. RFC 3501 6.4.4, RFC 5032, RFC 8514.
+`search.py` judges a row by them. Of a large mailbox the database answers them for all messages at once: it compares ten
+thousand numbers in the time in which the interpreter judges some hundred messages. `indexed_keys.Answers` puts that into
+the program, so that a message that is gone matches nothing either way. RFC 3501 6.4.4, RFC 5032, RFC 8514.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 from .grammar import search as keys
@@ -15,7 +15,7 @@ from .indexed_keys import plain_keys
 
 MOST = 10  # keys in one program; with more of them each message is judged by its row
 DAY_S = 24 * 60 * 60
-Bounds = tuple[str, float, float]  # column, the least and the highest value
+Bounds = tuple[str, float, float]  # column, as `Candidate` and the store call it; the least and the highest value
 
 _LEAST, _HIGHEST = float("-inf"), float("inf")
 
@@ -53,15 +53,3 @@ def _days(when: When, day: date) -> tuple[float, float]:
             return begins, begins + DAY_S - 1
         case When.SINCE:
             return begins, _HIGHEST
-
-
-def put(key: Key, answers: Mapping[Key, Key]) -> Key:
-    """The same program with answers in place of keys."""
-    match key:
-        case keys.Not(inner):
-            return keys.Not(put(inner, answers))
-        case keys.Or(left, right):
-            return keys.Or(put(left, answers), put(right, answers))
-        case keys.And(several):
-            return keys.And(tuple(put(each, answers) for each in several))
-    return answers.get(key, key)

@@ -16,12 +16,14 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import IntEnum
+from operator import attrgetter
 
 from ..mail.content import Content
 from ..mime.dates import parse_date
 from ..mime.parts import Structure
+from .column_keys import bounds
 from .grammar import search as keys
 from .grammar.search import Key, When
 from .object_ids import thread_id
@@ -110,18 +112,8 @@ def _compile(key: Key, world: World) -> _Weighed:
             if wanted.is_saved:
                 return _SET, _among(world.saved)
             return _SET, _within(wanted, world.largest_uid, lambda candidate: candidate.uid)
-        case keys.Larger(octets):
-            return _ROW, lambda candidate: candidate.size_octets > octets if candidate.level else None
-        case keys.Smaller(octets):
-            return _ROW, lambda candidate: candidate.size_octets < octets if candidate.level else None
-        case keys.Internal(when, day):
-            return _ROW, _by_day(when, day, lambda candidate: candidate.internal_date)
-        case keys.Saved(when, day):
-            return _ROW, _by_day(when, day, lambda candidate: candidate.saved_at)
-        case keys.Older(age_s):
-            return _ROW, lambda candidate: candidate.internal_date <= world.now_s - age_s if candidate.level else None
-        case keys.Younger(age_s):
-            return _ROW, lambda candidate: candidate.internal_date >= world.now_s - age_s if candidate.level else None
+        case keys.Larger() | keys.Smaller() | keys.Internal() | keys.Saved() | keys.Older() | keys.Younger():
+            return _ROW, _in_column(key, world.now_s)
         case keys.ChangedSince(modseq):
             return _ROW, lambda candidate: candidate.modseq >= modseq if candidate.level else None
         case keys.EmailId(id_):
@@ -233,17 +225,12 @@ def _compare(when: When, wanted: date) -> Callable[[date], bool]:
             return lambda day: day >= wanted
 
 
-def _by_day(when: When, wanted: date, value: Callable[[Candidate], int]) -> Matcher:
-    """In seconds, so that no date has to be made of each message's."""
-    begins = datetime(wanted.year, wanted.month, wanted.day, tzinfo=UTC).timestamp()
-    ends = begins + 24 * 60 * 60
-    match when:
-        case When.BEFORE:
-            return lambda candidate: value(candidate) < begins if candidate.level else None
-        case When.ON:
-            return lambda candidate: begins <= value(candidate) < ends if candidate.level else None
-        case When.SINCE:
-            return lambda candidate: value(candidate) >= begins if candidate.level else None
+def _in_column(key: Key, now_s: float) -> Matcher:
+    within = bounds(key, now_s)
+    assert within is not None
+    column, least, most = within
+    value = attrgetter(column)
+    return lambda candidate: least <= value(candidate) <= most if candidate.level else None
 
 
 def _sent(when: When, wanted: date) -> Matcher:

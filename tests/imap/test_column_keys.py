@@ -51,6 +51,39 @@ async def test_both_ways_find_the_same(program: str, post: Post, monkeypatch: py
     assert (by_rows is not None and len(by_rows) < 20) or program in ("OLDER 1000", "SAVEDSINCE 1-Jan-2020")
 
 
+@pytest.mark.parametrize("program", ["NOT LARGER 60", "NOT SMALLER 60", "NOT ON 6-Oct-2024", "NOT OLDER 1000"])
+async def test_a_message_that_is_gone_matches_nothing_either_way(
+    program: str, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client has not heard of it yet, another has expunged it."""
+    for number in range(10):
+        post.put(b"Subject: x\r\n\r\n%s" % (b"x" * 10 * number))
+    client, other = await post.selected(), await post.selected()
+    async with closing(client), closing(other):
+        await client.ok("UID SEARCH ALL")  # the view is read
+        await other.ok("UID STORE 1,9 +FLAGS.SILENT \\Deleted")
+        await other.ok("EXPUNGE")
+        by_rows = (await client.ok(f"SEARCH {program}")).searched
+        monkeypatch.setattr(search, "ON_THE_LOOP", 5)
+        assert (await client.ok(f"SEARCH {program}")).searched == by_rows
+    assert by_rows is not None and not {1, 9} & set(by_rows)
+
+
+@pytest.mark.parametrize(
+    ("key", "matches"),
+    [
+        (keys.Smaller(0), set()),
+        (keys.Smaller(4294967295), {0, 1, 4294967294}),
+        (keys.Larger(0), {1, 4294967294, 4294967295}),
+        (keys.Larger(4294967295), set()),
+    ],
+)
+def test_sizes_at_the_ends_of_32_bits(key: keys.Key, matches: set[int]) -> None:
+    within = column_keys.bounds(key, 0)
+    assert within is not None
+    assert {octets for octets in (0, 1, 4294967294, 4294967295) if within[1] <= octets <= within[2]} == matches
+
+
 def test_the_seconds_of_a_day() -> None:
     begins = 20_002 * DAY_S
     for when, within in {

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from ...mime.parts import decode
 from ...store.interface import Store
 from ...store.refusals import Damaged, StoreRefusal
-from ...store.search_rows import columns, highest_modseq, structures, uids_within
+from ...store.search_rows import columns, count_within, highest_modseq, structures, uids_within
 from .. import column_keys, results
 from ..answers import Done, Refusal
 from ..enabled import Extension
 from ..grammar.search import Key, Return, Search
 from ..grammar.sort import Sort
-from ..indexed_keys import one_of, plain_keys
+from ..indexed_keys import Answers, plain_keys
 from ..object_ids import email_id
 from ..progress import Progress
 from ..search import Candidate, Level, Matcher, World, matcher, said_by_view
@@ -89,7 +89,8 @@ async def matching(session: Session, key: Key) -> list[int]:
     view = selected.view
     world = World(len(view), view.uids[-1] if view.uids else 0, saved=selected.saved, now_s=time.time())
     if len(view) > ON_THE_LOOP and (asked := column_keys.asked(key, world.now_s)):
-        key = column_keys.put(key, await session.read(lambda connection: _by_columns(connection, selected, asked)))
+        answers = await session.read(lambda connection: _by_columns(connection, selected, asked))
+        key = await asyncio.to_thread(answers.put, key)
     matches = matcher(key, world)
     progress = Progress(session.tag, len(view), now_s=now_s())
     found: list[int] = []
@@ -161,10 +162,14 @@ def judged_by_view(view: MailboxView, matches: Matcher, places: Sequence[int]) -
     return found, undecided
 
 
-def _by_columns(
-    connection: sqlite3.Connection, selected: Selected, asked: Mapping[Key, column_keys.Bounds]
-) -> dict[Key, Key]:
-    return {key: one_of(uids_within(connection, selected.mailbox_id, *within)) for key, within in asked.items()}
+def _by_columns(connection: sqlite3.Connection, selected: Selected, asked: Mapping[Key, column_keys.Bounds]) -> Answers:
+    """All messages are known but those that are gone."""
+    uids = selected.view.uids
+    there = set(uids)
+    if count_within(connection, selected.mailbox_id, uids[0], uids[-1]) < len(uids):
+        there = set(uids_within(connection, selected.mailbox_id, "uid", uids[0], uids[-1]))
+    found = {key: set(uids_within(connection, selected.mailbox_id, *within)) for key, within in asked.items()}
+    return Answers(uids, there, found)
 
 
 def _candidates(selected: Selected, places: Sequence[int]) -> dict[int, Candidate]:
