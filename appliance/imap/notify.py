@@ -1,8 +1,8 @@
 """What one client wants to be told of mailboxes, and what of it has happened since it was told last. Pure. RFC 5465.
 
 `Watch` hears the bus's events and keeps no more of them than which mailboxes to look at again: whoever tells the client
-looks at how they stand then, so that a thousand deliveries between two tellings are one STATUS. Past MOST_PENDING mailboxes
-it gives up (`overflowed`, RFC 5465 5.8). Names come from a list of mailboxes as the client was told of it last; `differences`
+looks at how they stand then, so that a thousand deliveries between two tellings are one STATUS. Past MOST_PENDING mailboxes,
+or entries of METADATA on one, it gives up (`overflowed`, RFC 5465 5.8). Names come from a list of mailboxes as the client was told of it last; `differences`
 says what LIST has to say of a newer one.
 
 Several groups may mean one mailbox: it has the events of all of them, and none where one of them says NONE. Of the selected
@@ -134,6 +134,8 @@ class Watch:
     def hear(self, event: Event, *, selected_id: int | None) -> bool:
         """Whether there is something to tell now."""
         pending = self._pending
+        if self.overflowed:  # which is still to be told, and nothing else any more
+            return False
         match event:
             case MailboxChanged(mailbox_id=mailbox_id) if self._wants_messages and mailbox_id != selected_id:
                 if event.account_id != self._account_id and mailbox_id not in self.mailboxes.known:
@@ -148,6 +150,9 @@ class Watch:
             case MailboxListChanged(account_id=account_id) if account_id == self._account_id:
                 pending.mailboxes = bool(self._others)
             case AnnotationsChanged(mailbox_id=mailbox_id):
+                seen = event.account_id == self._account_id or mailbox_id in self.mailboxes.known
+                if not seen and mailbox_id != SERVER:
+                    return False
                 wanted = self._wants_server if mailbox_id == SERVER else self._wants_metadata
                 # What is private is its writer's alone.
                 entries = [
@@ -157,7 +162,10 @@ class Watch:
                 ]
                 if not wanted or not entries:
                     return False
-                pending.entries.setdefault(mailbox_id, {}).update(dict.fromkeys(entries))
+                changed = pending.entries.setdefault(mailbox_id, {})
+                changed.update(dict.fromkeys(entries))
+                if len(changed) > MOST_PENDING:
+                    self.overflowed = True
             case _:
                 return False
         if len(pending.happened) + len(pending.entries) > MOST_PENDING:

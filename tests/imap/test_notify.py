@@ -197,7 +197,25 @@ def test_a_private_note_of_another_is_not_told() -> None:
             AnnotationsChanged(at=0, account_id=1, mailbox_id=1, changed_by=changed_by, entries=entries),
             selected_id=None,
         )
-    assert list(seen.take().entries[1]) == ["/shared/a", "/private/mine"]
+    hidden = AnnotationsChanged(at=0, account_id=2, mailbox_id=7, changed_by=2, entries=("/shared/a",))
+    assert not seen.hear(hidden, selected_id=None)  # nor one on what is not to be seen
+    entries_of = seen.take().entries
+    assert list(entries_of) == [1] and list(entries_of[1]) == ["/shared/a", "/private/mine"]
+
+
+def test_of_ever_more_entries_it_keeps_no_more_than_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify_module, "MOST_PENDING", 3)
+    seen = watch(Group(Filter.PERSONAL, (), frozenset((Happening.MAILBOX_METADATA_CHANGE,))))
+
+    def changed(entry: str) -> bool:
+        return seen.hear(
+            AnnotationsChanged(at=0, account_id=1, mailbox_id=1, changed_by=1, entries=(entry,)), selected_id=None
+        )
+
+    assert all(changed(f"/shared/{each}") for each in "abcabc") and not seen.overflowed
+    assert changed("/shared/d") and seen.overflowed
+    assert not any(changed(f"/shared/{each}") for each in "efghij")
+    assert len(seen.take().entries[1]) == 4
 
 
 async def listed(client: ImapClient) -> tuple[bytes, set[bytes], bytes | None]:
