@@ -11,6 +11,7 @@ Leaves what a file looks like to `store/derived/`, and which keys can be answere
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -102,12 +103,15 @@ class TextIndex:
     # filling
 
     async def _keep_filling(self) -> None:
+        loop = asyncio.get_running_loop()
+        look_at = loop.time() + LOOK_EVERY_S
         while True:
-            try:
-                async with asyncio.timeout(LOOK_EVERY_S):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(look_at):
                     await self._wake.wait()
-            except TimeoutError:
+            if loop.time() >= look_at:  # however often it was woken
                 await self._guarded(self._look_after_all())
+                look_at = loop.time() + LOOK_EVERY_S
             self._wake.clear()
             while self._wanted:
                 account_id, mailbox_id = next(iter(self._wanted.items()))

@@ -553,6 +553,31 @@ async def test_what_gathers_is_added_and_accounts_that_are_gone_leave_nothing(in
     assert indexed.files == []
 
 
+async def test_all_accounts_are_looked_after_however_often_one_is_wanted(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what accounts that are gone have left would stay where searches never cease."""
+    index, looked = TextIndex(post.store), asyncio.Event()
+
+    async def look_after(account_id: int, mailbox_id: int, at_least: int) -> None:
+        await asyncio.sleep(0)
+
+    async def look_after_all() -> None:
+        looked.set()
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(index, "_look_after", look_after)
+    monkeypatch.setattr(index, "_look_after_all", look_after_all)
+    monkeypatch.setattr(text_index, "LOOK_EVERY_S", 0.1)
+    index.want(1, 1)
+    await index.start()
+    async with asyncio.timeout(5):
+        while not looked.is_set():
+            index.want(1, 1)
+            await asyncio.sleep(0)
+    await index.stop()
+
+
 async def test_a_full_card_stops_the_index_and_not_the_search(
     indexed: Indexed, eager: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
