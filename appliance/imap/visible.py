@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from ..store import mailboxes, sharing
 from ..store.accounts import find_account, get_account
 from ..store.mailboxes import SEPARATOR, Mailbox
+from ..store.transaction import Change, Tx, WithContents
 from .answers import Refusal
 from .listing import composed
 from .rights import ALL
+
+T = TypeVar("T")
 
 EVERY_RIGHT = ALL
 
@@ -68,6 +72,21 @@ def need(
     if not all(right in found.rights for right in rights):
         raise not_permitted()
     return found
+
+
+def permitted(change: Change[T], account_id: int, mailbox_id: int, rights: str) -> Change[T]:
+    """The same change, which asks in its own transaction whether these rights are there still: octets may take minutes to
+    come. Raises Refusal; that the mailbox is gone is for the change to say."""
+
+    def checked(tx: Tx) -> T:
+        mailbox = mailboxes.get_mailbox(tx.connection, mailbox_id)
+        if mailbox is not None and mailbox.account_id != account_id:
+            has = sharing.rights_on(tx.connection, mailbox, account_id)
+            if not all(right in has for right in rights):
+                raise not_permitted()
+        return change(tx)
+
+    return WithContents(change.contents, checked) if isinstance(change, WithContents) else checked
 
 
 def not_permitted() -> Refusal:

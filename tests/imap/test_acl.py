@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.imap import visible
 from appliance.imap.grammar.acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from appliance.imap.grammar.command import parse_command
 from appliance.imap.grammar.cursor import GrammarFault
@@ -523,6 +526,33 @@ async def test_a_right_that_is_taken_away_while_select_runs_is_gone(
     async with closing(alice):
         await alice.ok(f"SELECT {WORK}")
         assert (await alice.ended()).startswith(b"* BYE The mailbox is not shared with you any more")
+
+
+async def test_what_comes_after_the_right_to_insert_was_taken_away_is_refused(
+    post: Post, alice: ImapClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share(post, "lri")
+    permitted = visible.permitted
+
+    def taken_away(*what: Any) -> Any:
+        share(post, "lr")
+        return permitted(*what)
+
+    monkeypatch.setattr(visible, "permitted", taken_away)
+    post.put(MESSAGE, mailbox="INBOX")
+    async with closing(alice):
+        await alice.ok("APPEND INBOX {}", MESSAGE)
+        await alice.ok("SELECT INBOX")
+        for command, literals in (
+            (f"APPEND {WORK} {{}}", (MESSAGE,)),
+            (f"COPY 1 {WORK}", ()),
+            (f"MOVE 1 {WORK}", ()),
+            (f"REPLACE 1 {WORK} {{}}", (MESSAGE,)),
+        ):
+            share(post, "lri")
+            assert (await alice.command(command, *literals)).done.code == "NOPERM", command
+        assert (await alice.ok(f"STATUS {WORK} (MESSAGES)")).status_items == {"MESSAGES": 2}
+        assert (await alice.ok("STATUS INBOX (MESSAGES)")).status_items == {"MESSAGES": 1}
 
 
 async def test_new_rights_are_told_to_who_has_it_selected(post: Post, alice: ImapClient) -> None:

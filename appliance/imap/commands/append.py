@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import TypeVar
 
 from ...mime.parts import Part
 from ...store.changes.messages import NewMessage, append
@@ -17,6 +18,7 @@ from ...store.changes.messages import replace as replace_change
 from ...store.flags import EVERY_FLAG, to_bits, within
 from ...store.refusals import NoSuchMailbox
 from ...store.spool import Spool, SpooledContent
+from ...store.transaction import Change
 from .. import render, visible
 from ..answers import Done, HangUp, Refusal
 from ..grammar.append import Append, AppendItem, Literal, Message, Replace, Url
@@ -27,6 +29,8 @@ from ..values import STAR, SequenceSet, sequence_set
 from ..visible import VisibleMailbox
 from .catenate import resolve
 from .quota import need_quota
+
+T = TypeVar("T")
 
 MOST_MESSAGES = 1000  # of one command; Dovecot has no limit, Cyrus 1000
 MOST_IN_FILES = 50  # of them too large for memory: each has a descriptor
@@ -58,7 +62,7 @@ async def _append(session: Session, command: Append | Replace, *, streamed: bool
         messages = await incoming.whole()
         try:
             if replaced_uid is None:
-                uidvalidity, uids = await session.change(append(mailbox_id, messages))
+                uidvalidity, uids = await session.change(_permitted(session, append(mailbox_id, messages), mailbox_id))
             else:
                 source_id = session.the_selected().mailbox_id
                 uidvalidity, uids = await _replace(session, source_id, replaced_uid, mailbox_id, messages[0])
@@ -93,10 +97,15 @@ async def _replaced(session: Session, command: Replace) -> int:
 async def _replace(
     session: Session, source_id: int, uid: int, mailbox_id: int, new: NewMessage
 ) -> tuple[int, list[int]]:
-    placed = await session.change(replace_change(source_id, uid, mailbox_id, new))
+    change = replace_change(source_id, uid, mailbox_id, new)
+    placed = await session.change(_permitted(session, change, mailbox_id))
     if placed is None:
         raise Refusal("The message to replace is gone", "EXPUNGEISSUED")
     return placed
+
+
+def _permitted(session: Session, change: Change[T], mailbox_id: int) -> Change[T]:
+    return visible.permitted(change, session.account.id, mailbox_id, "i")
 
 
 async def _target(session: Session, name: str) -> VisibleMailbox:

@@ -198,7 +198,7 @@ async def _transfer(
         return uidvalidity, pairs
 
     try:
-        return await session.change(checked)
+        return await session.change(visible.permitted(checked, session.account.id, target.mailbox.id, "i"))
     except NoSuchMailbox:
         raise Refusal("The mailbox was deleted meanwhile", "TRYCREATE") from None
 
