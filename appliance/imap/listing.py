@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .grammar.list import BASE, List, Return, Selection
 
@@ -113,30 +114,24 @@ def matches(pattern: str, name: str) -> bool:
         return pattern == "*" or SEPARATOR not in name
     if "*" not in pattern and "%" not in pattern:
         return pattern == name
-    # The places in the pattern that the name so far can lead to.
-    at = _with_empty_wildcards(pattern, {0})
+    letters, any_letter, within_level = _masks(pattern)
+    wildcards = any_letter | within_level
+    # The places in the pattern that the name so far can lead to, a bit for each. No two wildcards stand side by side, so one
+    # step leads past those that stand for nothing.
+    at = 1 | (wildcards & 1) << 1
     for character in name:
-        after = set()
-        for place in at:
-            if place == len(pattern):
-                continue
-            wanted = pattern[place]
-            if wanted == "*" or (wanted == "%" and character != SEPARATOR):
-                after.add(place)
-            elif wanted == character and wanted != "%":
-                after.add(place + 1)
-        at = _with_empty_wildcards(pattern, after)
+        stays = at & (any_letter if character == SEPARATOR else wildcards)
+        at = stays | (at & letters.get(character, 0)) << 1
         if not at:
             return False
-    return len(pattern) in at
+        at |= (at & wildcards) << 1
+    return bool(at >> len(pattern) & 1)
 
 
-def _with_empty_wildcards(pattern: str, places: set[int]) -> set[int]:
-    reached = set()
-    for start in places:
-        place = start
-        reached.add(place)
-        while place < len(pattern) and pattern[place] in "*%" and place + 1 not in reached:
-            place += 1
-            reached.add(place)
-    return reached
+@lru_cache(maxsize=256)
+def _masks(pattern: str) -> tuple[dict[str, int], int, int]:
+    """At which places each letter stands, `*`, and `%`."""
+    masks: dict[str, int] = {}
+    for place, character in enumerate(pattern):
+        masks[character] = masks.get(character, 0) | 1 << place
+    return masks, masks.pop("*", 0), masks.pop("%", 0)

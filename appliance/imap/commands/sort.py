@@ -66,18 +66,21 @@ async def _read(
 
     def read(connection: sqlite3.Connection, some: Sequence[int]) -> list[int]:
         by_uid = {uids[place]: place for place in some}
-        rows = {row[0]: row for row in columns(connection, mailbox_id, list(by_uid))}
+        rows = list(columns(connection, mailbox_id, list(by_uid)))
         if columns_only:
-            for _, internal_date, _, size_octets, _ in rows.values():
+            for _, internal_date, _, size_octets, _ in rows:
                 add(internal_date, size_octets, None)
-        else:
-            for uid, internal_date, _, _, _, structure in structures(connection, mailbox_id, list(by_uid)):
-                try:
-                    head = decode_head(structure)
-                except ValueError:
-                    head = None
-                add(internal_date, rows[uid][3], head)
-        return [by_uid[uid] for uid in rows]
+            return [by_uid[row[0]] for row in rows]
+        sizes = {uid: size_octets for uid, _, _, size_octets, _ in rows}
+        found = []
+        for uid, internal_date, _, _, _, structure in structures(connection, mailbox_id, list(by_uid)):
+            try:
+                head = decode_head(structure)
+            except ValueError:
+                head = None
+            add(internal_date, sizes[uid], head)
+            found.append(by_uid[uid])
+        return found
 
     for start in range(0, len(places), AT_ONCE):
         some_places = places[start : start + AT_ONCE]
