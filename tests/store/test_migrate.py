@@ -13,8 +13,9 @@ import pytest
 
 from appliance.store import migrate as room
 from appliance.store.interface import Store
+from appliance.store.messages import rows
 from appliance.store.migrate import SchemaTooNew, migrate, steps
-from tests.support.stores import open_store
+from tests.support.stores import mailbox_of, new_account, open_store, put
 
 
 def version(path: Path) -> int:
@@ -91,6 +92,27 @@ def test_a_step_that_another_process_took_meanwhile_is_not_taken_again(
     assert here.execute("PRAGMA user_version").fetchone() == (steps()[-1][0],)
     here.close()
     there.close()
+
+
+def test_mail_kept_in_an_earlier_layout_is_there_in_the_newest(tmp_path: Path) -> None:
+    """What the steps after the first bring is taken away again, which leaves a store as the first version made it."""
+    home = tmp_path / "home"
+    with open_store(home) as store:
+        account = new_account(store)
+        inbox = mailbox_of(store, account.id)
+        uids = [put(store, inbox.id, b"Subject: %d\r\n\r\n" % size + b"x" * size) for size in (10, 100_000)]
+    old = sqlite3.connect(home / "store.db")
+    for (name,) in old.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        if f"CREATE TABLE {name} " not in steps()[0][1] and not name.startswith("sqlite_"):
+            old.execute(f"DROP TABLE {name}")
+    old.execute("PRAGMA user_version = 1")
+    old.commit()
+    old.close()
+    with open_store(home) as store:
+        assert version(home / "store.db") == steps()[-1][0]
+        found = store.read_now(lambda c: rows(c, inbox.id, uids))
+        assert [len(b"".join(store.content(row.blob_id).pieces())) for row in found] == [25, 100_019]
+        assert put(store, inbox.id, b"Subject: new\r\n\r\n") == uids[-1] + 1
 
 
 def test_an_empty_file_left_by_a_crash_becomes_a_store(tmp_path: Path) -> None:
