@@ -85,6 +85,26 @@ def test_a_rename_that_would_run_into_what_a_deleted_mailbox_left_below_is_refus
     assert "new" not in names(store)
 
 
+def test_a_level_that_is_no_mailbox_is_renamed_with_what_is_below_it(store: Store) -> None:
+    for name in ("a", "a/b"):
+        store.write_now(create_mailbox(1, name))
+    store.write_now(delete_mailbox(1, "a"))
+    store.write_now(rename_mailbox(1, "a", "z"))
+    assert "z/b" in names(store)
+    assert not {"a", "a/b", "z"} & names(store)
+
+
+def test_names_that_change_places_within_a_rename(store: Store) -> None:
+    """Each of them is free once all are renamed."""
+    for name in ("a/b", "a/b/c", "a/b/b/c"):
+        store.write_now(create_mailbox(1, name))
+    store.write_now(delete_mailbox(1, "a"))
+    before = {name: mailbox_of(store, 1, name).uidvalidity for name in ("a/b", "a/b/c", "a/b/b", "a/b/b/c")}
+    store.write_now(rename_mailbox(1, "a/b", "a"))
+    after = {"a" + name.removeprefix("a/b"): it for name, it in before.items()}
+    assert {name: mailbox_of(store, 1, name).uidvalidity for name in after} == after
+
+
 def test_a_name_like_another_ones_beginning_is_not_below_it(store: Store) -> None:
     for name in ("a", "a/b", "ab"):
         store.write_now(create_mailbox(1, name))

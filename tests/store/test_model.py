@@ -231,13 +231,13 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(old=st.sampled_from(NAMES), new=st.sampled_from(NAMES))
     def rename(self, old: str, new: str) -> None:
         below = [name for name in self.boxes if name == old or (name.startswith(old + "/") and old != "INBOX")]
-        if old not in self.boxes:
+        if not below:
             expected: type[Exception] | None = NoSuchMailbox
         elif new in self.boxes:
             expected = MailboxExists
         elif new.startswith(old + "/") and old != "INBOX":
             expected = MailboxFixed
-        elif any(new + name[len(old) :] in self.boxes for name in below):
+        elif any(new + name[len(old) :] in self.boxes.keys() - set(below) for name in below):
             expected = MailboxExists
         else:
             expected = None
@@ -254,8 +254,9 @@ class StoreAgainstModel(RuleBasedStateMachine):
                 self._filed(new, message, uid)
             self.boxes["INBOX"].messages = {}
             return
-        self.boxes |= {new + name[len(old) :]: self.boxes.pop(name) for name in below}
-        self._meet_new_boxes(_levels(new))
+        moved_boxes = {new + name[len(old) :]: self.boxes.pop(name) for name in below}
+        self.boxes |= moved_boxes
+        self._meet_new_boxes(_levels(new)[:-1])  # there is one of that name only where one was renamed to it
 
     def _meet_new_boxes(self, names: Sequence[str]) -> None:
         there = {m.name: m.uidvalidity for m in self.store.read_now(lambda c: list_mailboxes(c, self.account.id))}

@@ -47,8 +47,8 @@ def create_mailbox(account_id: int, name: str, special_use: str | None = None) -
 
 
 def rename_mailbox(account_id: int, old: str, new: str) -> Change[None]:
-    """With the mailboxes below it, of which there may be some where it is none itself. Renaming INBOX moves its messages to a new mailbox and leaves it empty
-    (RFC 9051 6.3.6). Raises NoSuchMailbox, MailboxExists, MailboxFixed, BadMailboxName."""
+    """With the mailboxes below it, of which there may be some where it is none itself. Renaming INBOX moves its messages to
+    a new mailbox and leaves it empty (RFC 9051 6.3.6). Raises NoSuchMailbox, MailboxExists, MailboxFixed, BadMailboxName."""
 
     def change(tx: Tx) -> None:
         source, target = canonical_name(old), _new_name(new)
@@ -77,13 +77,18 @@ def rename_mailbox(account_id: int, old: str, new: str) -> Change[None]:
             ]
             move_in(tx, mailbox.id, uids, _found(tx, account_id, target).id)
         else:
-            for each in with_it:
-                renamed = target + each.name[len(source) :]
-                told |= members(tx, each.id)
-                if find_mailbox(tx.connection, account_id, renamed):  # what stayed below a mailbox that was deleted
-                    raise MailboxExists(renamed)
-                # Its UIDVALIDITY goes with it: no other mailbox of the account ever had the same, under any name.
-                tx.connection.execute("UPDATE mailboxes SET name = ? WHERE id = ?", (renamed, each.id))
+            renamed = {each.id: target + each.name[len(source) :] for each in with_it}
+            for name in renamed.values():
+                there = find_mailbox(tx.connection, account_id, name)
+                if there is not None and there.id not in renamed:  # what stayed below a mailbox that was deleted
+                    raise MailboxExists(name)
+            told = set().union(*(members(tx, mailbox_id) for mailbox_id in renamed))
+            # Their UIDVALIDITY goes with them: no other mailbox of the account ever had the same, under any name. In two
+            # steps, since one of them may get the name that another has now.
+            tx.connection.executemany("UPDATE mailboxes SET name = '/' || id WHERE id = ?", [(id_,) for id_ in renamed])
+            tx.connection.executemany(
+                "UPDATE mailboxes SET name = ? WHERE id = ?", [(name, id_) for id_, name in renamed.items()]
+            )
         tell_members(tx, account_id, told)
 
     return change
