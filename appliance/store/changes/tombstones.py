@@ -14,8 +14,12 @@ EVERY = 256  # MODSEQs; looking costs a millisecond where there are KEPT
 
 
 def forget_tombstones(tx: Tx, mailbox_id: int, modseq: int) -> None:
-    """To be called by what makes some, at its MODSEQ: now and then it looks."""
-    if modseq % EVERY:
+    """To be called by what makes some, at its MODSEQ: the first in each EVERY of them looks. (Not the one at a multiple of it:
+    where messages come and go one by one, expunging may have the odd MODSEQs for ever.)"""
+    (before,) = tx.connection.execute(
+        "SELECT max(modseq) FROM expunged WHERE mailbox_id = ? AND modseq < ?", (mailbox_id, modseq)
+    ).fetchone()
+    if before is None or before // EVERY == modseq // EVERY:
         return
     oldest_kept = tx.connection.execute(
         "SELECT modseq FROM expunged WHERE mailbox_id = ? ORDER BY modseq DESC, uid DESC LIMIT 1 OFFSET ?",
