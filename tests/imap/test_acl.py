@@ -291,6 +291,22 @@ async def test_copy_leaves_flags_behind_that_may_not_be_set(post: Post, alice: I
             assert [set(each.items["FLAGS"]) - {b"\\Recent"} for each in fetched] == kept  # type: ignore[call-overload]
 
 
+async def test_who_may_only_put_mail_in_learns_nothing_of_its_uids(post: Post, alice: ImapClient) -> None:
+    """RFC 4315 3."""
+    async with closing(alice):
+        share(post, "li")
+        assert (await alice.ok(f"APPEND {WORK} {{}}", MESSAGE)).done.code is None
+        await alice.ok("APPEND INBOX {}", MESSAGE)
+        await alice.ok("SELECT INBOX")
+        assert (await alice.ok(f"COPY 1 {WORK}")).done.code is None
+        for command in (f"REPLACE 1 {WORK} {{}}", f"MOVE 1 {WORK}"):
+            await alice.ok("APPEND INBOX {}", MESSAGE)
+            answer = await alice.ok(command, *([MESSAGE] if "{}" in command else []))
+            assert not any(b"UID" in line for line in answer.lines), command
+        share(post, "lir")
+        assert (await alice.ok(f"COPY 1 {WORK}")).done.code == "COPYUID"
+
+
 STORE = {
     "seen with s": ("lrs", "+FLAGS (\\Seen)", {b"\\Seen", b"\\Deleted", b"\\Flagged"}),
     "deleted with t": ("lrt", "-FLAGS (\\Deleted)", {b"\\Flagged"}),

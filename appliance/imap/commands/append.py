@@ -72,7 +72,8 @@ async def _append(session: Session, command: Append | Replace, *, streamed: bool
         incoming.discard()
         if session.machine.in_append:  # refused on the way
             session.machine.refuse_append()
-    code = f"APPENDUID {uidvalidity} {sequence_set(uids)}"
+    # RFC 4315 3: who may not select the target learns nothing of its UIDs.
+    code = f"APPENDUID {uidvalidity} {sequence_set(uids)}" if "r" in target.rights else None
     if replaced_uid is None:
         return Done("Kept", code)
     # RFC 8508 3.4: the new UID is told before the old message is said to be gone.

@@ -153,7 +153,7 @@ async def copy(session: Session, command: Copy) -> Done:
     if not uids:
         return Done("There was nothing to copy")
     uidvalidity, pairs = await _transfer(session, copy_change, selected, uids, target, all_of_them=not command.by_uid)
-    return Done("Copied", _copyuid(uidvalidity, pairs))
+    return Done("Copied", _copyuid(target, uidvalidity, pairs))
 
 
 async def move(session: Session, command: Move) -> Done:
@@ -166,7 +166,7 @@ async def move(session: Session, command: Move) -> Done:
     if not uids:
         return Done("There was nothing to move")
     uidvalidity, pairs = await _transfer(session, move_change, selected, uids, target, all_of_them=not command.by_uid)
-    if (code := _copyuid(uidvalidity, pairs)) is not None:
+    if (code := _copyuid(target, uidvalidity, pairs)) is not None:
         session.send(render.untagged("OK", "Moved", code))
     return Done("Moved", highest_modseq=bool(pairs))
 
@@ -203,9 +203,9 @@ async def _transfer(
         raise Refusal("The mailbox was deleted meanwhile", "TRYCREATE") from None
 
 
-def _copyuid(uidvalidity: int, pairs: Pairs) -> str | None:
-    """RFC 4315 3: both sets in the same order."""
-    if not pairs:
+def _copyuid(target: VisibleMailbox, uidvalidity: int, pairs: Pairs) -> str | None:
+    """RFC 4315 3: both sets in the same order; who may not select the target learns nothing of its UIDs."""
+    if not pairs or "r" not in target.rights:
         return None
     return f"COPYUID {uidvalidity} {sequence_set(old for old, _ in pairs)} {sequence_set(new for _, new in pairs)}"
 
