@@ -83,6 +83,17 @@ async def test_what_is_no_longer_remembered(post: Post) -> None:
         assert (await client.ok("UID FETCH 1:3 FLAGS (CHANGEDSINCE 6 VANISHED)")).earlier == "2"
 
 
+async def test_what_came_and_was_not_told_yet_has_not_vanished(post: Post) -> None:
+    """Also where every UID that is missing is named."""
+    client, _ = await away(post)
+    post.store.write_now(lambda tx: tx.connection.execute("DELETE FROM expunged"))
+    async with closing(client):
+        await client.ok("SELECT INBOX")
+        post.put(MESSAGE)
+        answer = await client.ok("UID FETCH 1:* (FLAGS) (CHANGEDSINCE 6 VANISHED)")
+        assert (answer.earlier, answer.exists) == ("2,4", [5])
+
+
 async def test_vanished_for_expunge(post: Post) -> None:
     client, _ = await away(post)
     other = await post.selected()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from ...store.flags import SEEN
 from ...store.interface import Store
 from ...store.mailboxes import get_mailbox
 from ...store.messages import MessageRow, changed_since, flags_of, gone_since, rows
+from ...store.messages import uids_of as mailbox_uids
 from ...store.refusals import Damaged
 from .. import downgrade, render, sections
 from ..answers import Done, Refusal, refused_by_store
@@ -206,7 +208,9 @@ async def _changed(
             gone = gone_since(connection, mailbox_id, since)
             # What the client counts still is told of in its time, and not as (EARLIER).
             if gone is None:
-                vanished = missing_uids(view.uids, spans)
+                newer = mailbox_uids(connection, mailbox_id)  # of which the client has not been told yet
+                known = view.uids + newer[bisect_right(newer, view.uids[-1] if len(view) else 0) :]
+                vanished = missing_uids(known, spans)
             else:
                 vanished = remembered((uid for uid in gone if view.place_of(uid) is None), spans)
         return changed, vanished
