@@ -94,6 +94,7 @@ async def _tell_many(session: Session, selected: Selected, resync: Resync) -> No
                     c, mailbox_id, resync.modseq, low, high, MOST_AT_ONCE
                 )
             )
+            selected.journal.said(max((row[3] for row in rows), default=0))
             session.tell(view.apply(rows, (), first_recent_uid=0, may_expunge=False, quiet=True))
             for uid, _, _, modseq in rows:
                 if (place := view.place_of(uid)) is not None:
