@@ -85,7 +85,7 @@ class _Salvager:
             if fits or said is not None:
                 seen |= tree.pages
         self._read_sequence(roots)
-        if self._found.hurt:
+        if self._file.log_is_hurt or self._found.hurt:
             self._take_strays(seen)
         if self._file.log_is_hurt:
             self._found.log_is_hurt = True
@@ -144,8 +144,12 @@ class _Salvager:
             self._found.uncertain_mailboxes.add(row[0])
 
     def _take_strays(self, seen: set[int]) -> None:
-        hurt = [self._tables[name] for name in self._found.hurt]
-        free = self._file.free_pages()
+        """Where the log is hurt, a page may be an older one than those below it, as may the list of the free ones: a tree that
+        looks whole does not lead to all of its pages then."""
+        if self._file.log_is_hurt:
+            hurt, free = list(self._tables.values()), set()
+        else:
+            hurt, free = [self._tables[name] for name in self._found.hurt], self._file.free_pages()
         for number in range(2, self._file.pages + 1):
             if number not in seen and number not in free:
                 self._take_page(number, self._file.page(number), hurt)

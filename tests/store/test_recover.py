@@ -239,6 +239,20 @@ def test_named_damage(name: str, sample: Sample, tmp_path: Path) -> None:
         assert report.lost == [] and report.notes == []
 
 
+def test_an_older_page_of_a_tree_does_not_hide_what_lies_below_it(cut: Sample, tmp_path: Path) -> None:
+    """The newest of such a page is lost with a frame of the log, the one before leads to fewer pages, and looks whole."""
+    with open(cut.home / FILE_NAME, "rb") as base, closing(DatabaseFile(base.fileno(), cut.home / WAL)) as file:
+        pages = {number: parse_page(file.page(number) or b"", number) for number in file._in_log}
+        places = [file._in_log[number] for number, page in pages.items() if page is not None and page.children]
+    assert len(places) > 1
+    for at in places:
+        home = cut.copy(tmp_path / f"home{at}")
+        octets = bytearray((home / WAL).read_bytes())
+        octets[at : at + PAGE_OCTETS] = os.urandom(PAGE_OCTETS)
+        (home / WAL).write_bytes(octets)
+        judge(cut, home, [(WAL, at, at + PAGE_OCTETS)])
+
+
 EXAMPLES = int(os.environ.get("MERPATI_EXAMPLES", "8"))
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # an example takes too long for making it smaller
 
