@@ -69,6 +69,7 @@ class Mender:
             self._boxes.tell_missing_uids()
             mend_sharing(self._new, self._noticed, self._boxes)
             self._count()
+            self._boxes.date_tombstones_anew()
             self._report()
         finally:
             self._contents.close()

@@ -185,6 +185,18 @@ class Mailboxes:
                 self.report.lost.append(Lost(what, address, name, uid))
                 self.expunge(mailbox_id, uid)
 
+    def date_tombstones_anew(self) -> None:
+        """Where some may be lost, the others must not say that memory is whole from the oldest of them on: a client that
+        comes back is told of every UID that is missing then (`messages.gone_since`)."""
+        if "expunged" not in self._noticed.hurt and not self._noticed.log_is_hurt:
+            return
+        self._new.execute(
+            "UPDATE mailboxes SET highest_modseq = highest_modseq + 1 WHERE id IN (SELECT mailbox_id FROM expunged)"
+        )
+        self._new.execute(
+            "UPDATE OR REPLACE expunged SET modseq = (SELECT highest_modseq FROM mailboxes WHERE id = mailbox_id)"
+        )
+
     def make(self, account_id: int, name: str, special_use: str | None, id: int | None = None) -> int:
         made = self._new.execute(
             "INSERT INTO mailboxes (id, account_id, name, uidvalidity, special_use) VALUES (?, ?, ?, ?, ?)",

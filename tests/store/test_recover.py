@@ -24,6 +24,7 @@ from appliance.store.database import FILE_NAME, PAGE_OCTETS
 from appliance.store.derived.search_index import FOLDER
 from appliance.store.interface import Store
 from appliance.store.losses import Report
+from appliance.store.messages import gone_since
 from appliance.store.recover import NoRoom, recover
 from appliance.store.set_aside import NEW, PLAN, StoreInUse, alone_with, exchange, finish_exchange
 from appliance.store.sqlite_file import DatabaseFile, Tree
@@ -403,6 +404,30 @@ def test_a_damaged_content_is_named_and_what_is_left_of_it_is_filed(closed: Samp
     assert b"X-Merpati-Recovered: a part of this message was lost" in remains
     assert f"Subject: {lost[0].subject}\r\n".encode() in remains
     assert 0 < len(remains) < len(closed.kept.messages[key][0])
+
+
+def test_what_is_left_of_tombstones_does_not_pass_for_all_of_them(closed: Sample, tmp_path: Path) -> None:
+    """A row is gone, and the page says that there were more: who asks from before the repair on is told of every missing UID."""
+    home = closed.copy(tmp_path / "home")
+    with closing(sqlite3.connect(home / FILE_NAME)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'expunged'").fetchone()
+        (mailbox_id,) = connection.execute("SELECT mailbox_id FROM expunged LIMIT 1").fetchone()
+        newest = "modseq = (SELECT max(modseq) FROM expunged WHERE mailbox_id = ?1)"
+        lost = connection.execute(
+            f"DELETE FROM expunged WHERE mailbox_id = ?1 AND {newest} RETURNING modseq", (mailbox_id,)
+        ).fetchall()
+        connection.commit()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(home / FILE_NAME, "r+b") as file:
+        file.seek((root - 1) * PAGE_OCTETS + 3)
+        cells = int.from_bytes(file.read(2), "big")
+        file.seek((root - 1) * PAGE_OCTETS + 3)
+        file.write((cells + 1).to_bytes(2, "big"))
+        file.seek((root - 1) * PAGE_OCTETS + 8 + 2 * cells)
+        file.write(bytes(2))  # where the cell lies: nowhere
+    recover(home, scratch=tmp_path)
+    with open_store(home) as store:
+        assert store.read_now(lambda c: gone_since(c, mailbox_id, lost[0][0] - 1)) is None
 
 
 def test_an_account_whose_row_is_gone_is_known_by_its_index(closed: Sample, tmp_path: Path) -> None:
